@@ -1,0 +1,39 @@
+# The few things that one does in this folder. `make` alone lists them.
+
+.PHONY: help demo test bench check containers scaling soak fuzz tools
+
+help: ## Lists the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: ## Runs a whole recovery against the simulated Zoom
+	cargo run -- demo
+
+tools: ## Installs what the tests need beside the Rust toolchain
+	./tests/install-tools
+
+test: tools ## Runs all tests
+	cargo test --workspace --all-features --no-fail-fast
+
+soak: tools ## Kills, cuts and freezes the shared queue for SOAK seconds (default: an hour)
+	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture
+
+bench: ## Measures the Redis queue and its peers on this machine: docs/performance.md
+	cargo run --release --manifest-path bench/Cargo.toml -- queue
+	cargo run --release --manifest-path bench/Cargo.toml -- million
+
+fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
+	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz
+
+containers: ## Makes the image and tests the composition: scaled, killed, cut off, restarted
+	./tests/compose/run
+
+scaling: containers ## Measures how throughput grows with workers, in containers
+	cargo test --test compose -- --ignored --nocapture
+
+check: ## Formatting, lints, documentation, licences: what CI checks beside the tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo fmt --manifest-path bench/Cargo.toml --check
+	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo deny --all-features check bans licenses sources
