@@ -1,0 +1,312 @@
+//! The buffer in a local folder.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::BufferError;
+use super::facts::{FileFacts, Reading};
+use super::folder_writer::FolderWriter;
+use super::layout::MeetingFolder;
+use super::manifest::{Manifest, ManifestVersion, StoredManifest};
+use crate::contact::Contact;
+use crate::digest;
+use crate::failpoint;
+use crate::run::RunId;
+
+pub(super) const MANIFEST: &str = "manifest.json";
+
+/// Kept free on the file system, for the manifests, the databases and the system itself.
+const RESERVE: u64 = 64 << 20;
+
+/// Tells the parts of this process apart; the process id and the start's chance tell processes apart.
+static PARTS: AtomicU64 = AtomicU64::new(0);
+
+#[derive(Debug, Clone)]
+pub struct FolderBuffer {
+    root: PathBuf,
+    /// Unique to this opening: part of every part name.
+    nonce: u64,
+}
+
+impl FolderBuffer {
+    pub(super) async fn open(root: PathBuf) -> Result<Self, BufferError> {
+        let buffer = Self { root, nonce: fastrand::u64(..) };
+        let root = buffer.root.clone();
+        blocking(&buffer.root, move || {
+            create_folders(&root)?;
+            if root.is_dir() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::NotADirectory)) }
+        })
+        .await?;
+        Ok(buffer)
+    }
+
+    pub(super) async fn open_to_read(root: PathBuf) -> Result<Self, BufferError> {
+        let buffer = Self { root, nonce: fastrand::u64(..) };
+        let root = buffer.root.clone();
+        blocking(&buffer.root, move || std::fs::read_dir(root).map(drop)).await?;
+        Ok(buffer)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) async fn check(&self) -> Result<Option<u64>, BufferError> {
+        let probe = self.root.join(format!(".probe.{:x}", self.nonce));
+        let (root, path) = (self.root.clone(), probe.clone());
+        blocking(&probe, move || {
+            let mut file = create_new(&path)?;
+            file.write_all(b"recapture")?;
+            file.sync_all()?;
+            std::fs::remove_file(&path)?;
+            free_bytes(&root).map(Some)
+        })
+        .await
+    }
+
+    pub(super) async fn has_room_for(&self, bytes: u64) -> Result<(), BufferError> {
+        let root = self.root.clone();
+        let free = blocking(&self.root, move || free_bytes(&root)).await?;
+        if free >= bytes.saturating_add(RESERVE) {
+            return Ok(());
+        }
+        Err(BufferError::Full {
+            path: self.root.display().to_string(),
+            detail: format!(
+                "{free} bytes are free, {bytes} are needed, and {RESERVE} are kept free for the system"
+            ),
+        })
+    }
+
+    pub(super) async fn manifest(
+        &self,
+        meeting: &MeetingFolder,
+    ) -> Result<Option<StoredManifest>, BufferError> {
+        let path = self.folder(meeting).join(MANIFEST);
+        let read = path.clone();
+        let Some(text) = blocking(&path, move || absent_is_none(std::fs::read(&read))).await? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::parse(&text, || path.display().to_string())?;
+        let sha256 = digest::sha256(&text);
+        Ok(Some(StoredManifest { manifest, version: ManifestVersion(Some(sha256.clone())), sha256 }))
+    }
+
+    pub(super) async fn put_manifest(
+        &self,
+        meeting: &MeetingFolder,
+        manifest: &Manifest,
+        after: &ManifestVersion,
+    ) -> Result<(String, ManifestVersion), BufferError> {
+        let path = self.folder(meeting).join(MANIFEST);
+        let (text, sha256) = manifest.text().map_err(|error| not_json(&path, &error))?;
+        if !self.put(path.clone(), text, Some(after.clone())).await? {
+            return Err(BufferError::TakenOver { path: path.display().to_string() });
+        }
+        Ok((sha256.clone(), ManifestVersion(Some(sha256))))
+    }
+
+    pub(super) async fn put_handover(
+        &self,
+        meeting: &MeetingFolder,
+        contact: &Contact,
+    ) -> Result<String, BufferError> {
+        let place = meeting.handover();
+        let path = self.root.join(&place);
+        let text = serde_json::to_string_pretty(contact).map_err(|error| not_json(&path, &error))? + "\n";
+        self.put(path, text.into_bytes(), None).await?;
+        Ok(place)
+    }
+
+    /// Replaces a file, whole or not at all, and makes it and what was renamed in its folder durable; false if another
+    /// one stands there than `after`.
+    ///
+    /// Accepted: between the look at what stands there and the rename another writer may rename. The lease has to be
+    /// lost in that instant, and the next holder's own parts are not touched by it.
+    async fn put(
+        &self,
+        path: PathBuf,
+        text: Vec<u8>,
+        after: Option<ManifestVersion>,
+    ) -> Result<bool, BufferError> {
+        let folder = path.parent().unwrap_or(&self.root).to_owned();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let part = folder.join(self.part_name(&name));
+        blocking(&path.clone(), move || {
+            create_folders(&folder)?;
+            let written = create_new(&part).and_then(|mut file| {
+                file.write_all(&text)?;
+                failpoint::reach("manifest-part");
+                file.sync_data()
+            });
+            let renamed = written.and_then(|()| {
+                let stands = || {
+                    io::Result::Ok(absent_is_none(std::fs::read(&path))?.map(|text| digest::sha256(&text)))
+                };
+                let is_successor = match after {
+                    Some(after) => stands().map(|stands| stands == after.0),
+                    None => Ok(true),
+                }?;
+                // The folder's fsync makes durable the renames of its files as well as this one.
+                if is_successor {
+                    std::fs::rename(&part, &path)?;
+                } else {
+                    std::fs::remove_file(&part)?;
+                }
+                io::Result::Ok(is_successor)
+            });
+            if renamed.is_err() {
+                let _ = std::fs::remove_file(&part);
+            }
+            let is_successor = renamed?;
+            failpoint::reach("manifest-renamed");
+            File::open(&folder)?.sync_all()?;
+            Ok(is_successor)
+        })
+        .await
+    }
+
+    pub(super) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<(), BufferError> {
+        let folder = self.folder(meeting);
+        blocking(&folder.clone(), move || {
+            let Some(entries) = absent_is_none(std::fs::read_dir(&folder))? else {
+                return Ok(());
+            };
+            for entry in entries {
+                let name = entry?.file_name();
+                let name = name.to_string_lossy();
+                if name.starts_with('.') && name.ends_with(".part") {
+                    absent_is_none(std::fs::remove_file(folder.join(&*name)))?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn read_file(
+        &self,
+        meeting: &MeetingFolder,
+        name: &str,
+    ) -> Result<Option<FileFacts>, BufferError> {
+        let path = self.folder(meeting).join(name);
+        blocking(&path.clone(), move || match absent_is_none(File::open(&path))? {
+            Some(file) => hash_file(file).map(Some),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    pub(super) async fn file_size(
+        &self,
+        meeting: &MeetingFolder,
+        name: &str,
+    ) -> Result<Option<u64>, BufferError> {
+        let path = self.folder(meeting).join(name);
+        blocking(
+            &path.clone(),
+            move || Ok(absent_is_none(std::fs::metadata(&path))?.map(|facts| facts.len())),
+        )
+        .await
+    }
+
+    pub(super) async fn begin(
+        &self,
+        meeting: &MeetingFolder,
+        name: &str,
+    ) -> Result<FolderWriter, BufferError> {
+        let folder = self.folder(meeting);
+        let part = folder.join(self.part_name(name));
+        let opened = part.clone();
+        let to = folder.join(name);
+        let file = blocking(&part.clone(), move || {
+            create_folders(&folder)?;
+            let file = create_new(&opened);
+            failpoint::reach("part-created");
+            file
+        })
+        .await?;
+        Ok(FolderWriter::new(to, part, file))
+    }
+
+    pub(super) async fn run_folder(&self, run: &RunId) -> Result<PathBuf, BufferError> {
+        let folder = self.root.join("runs").join(run.as_str());
+        let created = folder.clone();
+        blocking(&folder.clone(), move || create_folders(&created)).await?;
+        Ok(folder)
+    }
+
+    pub(super) fn folder(&self, meeting: &MeetingFolder) -> PathBuf {
+        self.root.join(meeting.path())
+    }
+
+    fn part_name(&self, name: &str) -> String {
+        format!(".{name}.{:x}-{:x}.part", self.nonce, PARTS.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+fn not_json(path: &Path, error: &serde_json::Error) -> BufferError {
+    BufferError::Failed { path: path.display().to_string(), detail: error.to_string() }
+}
+
+fn hash_file(mut file: File) -> io::Result<FileFacts> {
+    let mut reading = Reading::default();
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(reading.end()),
+            got => reading.take(&piece[..got]),
+        }
+    }
+}
+
+/// Creates the folders that lack, and makes their names durable: a manifest in a folder that a power cut takes away
+/// would be a meeting that the platform believes it has.
+fn create_folders(path: &Path) -> io::Result<()> {
+    let lacking: Vec<&Path> =
+        path.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for level in lacking {
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn free_bytes(root: &Path) -> io::Result<u64> {
+    let facts = rustix::fs::statvfs(root)?;
+    Ok(facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
+pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn blocking<T, F>(path: &Path, work: F) -> Result<T, BufferError>
+where
+    T: Send + 'static,
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+{
+    let shown = path.to_owned();
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| BufferError::from_io(&shown, &error)),
+        Err(_) => Err(BufferError::Failed {
+            path: shown.display().to_string(),
+            detail: "the work was given up".to_owned(),
+        }),
+    }
+}

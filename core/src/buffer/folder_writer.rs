@@ -1,0 +1,164 @@
+//! Writing one file of a folder buffer: under a part name, hashed on the way, verified by the caller, then durable, then renamed.
+//!
+//! The file's work is done on blocking threads in pieces of [`PIECE`], so that a slow disk never holds up the
+//! network's threads, and a writer holds at most two pieces of memory whatever the file's size.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use super::error::BufferError;
+use crate::digest::Hasher;
+use crate::failpoint;
+
+/// Large enough that handing over to another thread does not count, small enough for a hundred downloads at once.
+const PIECE: usize = 256 << 10;
+
+/// A file on its way. Dropping it removes the part.
+#[derive(Debug)]
+pub(super) struct FolderWriter {
+    final_path: PathBuf,
+    part: PathBuf,
+    inner: Option<Inner>,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    /// A write failed: what of it is in the part is not known, and nothing but a new beginning helps.
+    failed: bool,
+    committed: bool,
+}
+
+struct Inner {
+    file: File,
+    hasher: Hasher,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Inner").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+impl FolderWriter {
+    pub(super) fn new(final_path: PathBuf, part: PathBuf, file: File) -> Self {
+        Self {
+            final_path,
+            part,
+            inner: Some(Inner { file, hasher: Hasher::default() }),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            failed: false,
+            committed: false,
+        }
+    }
+
+    pub(super) async fn write(&mut self, bytes: Bytes) -> Result<(), BufferError> {
+        self.waiting_bytes += bytes.len();
+        self.waiting.push(bytes);
+        if self.waiting_bytes >= PIECE { self.flush(false).await } else { Ok(()) }
+    }
+
+    /// Begins anew: the server would not continue.
+    pub(super) async fn restart(&mut self) -> Result<(), BufferError> {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.failed = false;
+        self.on_disk(|inner| {
+            inner.hasher = Hasher::default();
+            inner.file.set_len(0)?;
+            inner.file.rewind()
+        })
+        .await
+    }
+
+    /// Writes the rest and makes the part durable.
+    pub(super) async fn finish(&mut self) -> Result<String, BufferError> {
+        self.flush(true).await?;
+        let hasher = self.inner.as_ref().map(|inner| inner.hasher.clone()).unwrap_or_default();
+        Ok(hasher.finish())
+    }
+
+    async fn flush(&mut self, durable: bool) -> Result<(), BufferError> {
+        let pieces = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        self.on_disk(move |inner| {
+            for piece in pieces {
+                inner.hasher.update(&piece);
+                inner.file.write_all(&piece)?;
+            }
+            failpoint::reach(if durable { "before-fsync" } else { "body" });
+            if durable {
+                inner.file.sync_data()?;
+                failpoint::reach("after-fsync");
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn on_disk<F>(&mut self, work: F) -> Result<(), BufferError>
+    where
+        F: FnOnce(&mut Inner) -> std::io::Result<()> + Send + 'static,
+    {
+        let failed = |detail: &str| BufferError::Failed {
+            path: self.part.display().to_string(),
+            detail: detail.to_owned(),
+        };
+        if self.failed {
+            return Err(failed("an earlier write failed"));
+        }
+        let Some(mut inner) = self.inner.take() else {
+            return Err(failed("an earlier write was given up"));
+        };
+        let (inner, done) = tokio::task::spawn_blocking(move || {
+            let done = work(&mut inner);
+            (inner, done)
+        })
+        .await
+        .map_err(|_| failed("the write was given up"))?;
+        self.inner = Some(inner);
+        self.failed = done.is_err();
+        done.map_err(|error| BufferError::from_io(&self.part, &error))
+    }
+
+    /// The final name. From here on readers see the file; the name itself is durable with the folder's next
+    /// manifest. Fails with `TakenOver` if another worker cleared the part away.
+    pub(super) async fn commit(mut self) -> Result<(), BufferError> {
+        let (part, to) = (self.part.clone(), self.final_path.clone());
+        let renamed = tokio::task::spawn_blocking(move || {
+            failpoint::reach("before-rename");
+            let renamed = std::fs::rename(part, to);
+            failpoint::reach("after-rename");
+            renamed
+        })
+        .await;
+        match renamed {
+            Ok(Ok(())) => {
+                self.committed = true;
+                Ok(())
+            }
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(BufferError::TakenOver { path: self.final_path.display().to_string() })
+            }
+            Ok(Err(error)) => Err(BufferError::from_io(&self.final_path, &error)),
+            Err(_) => Err(BufferError::Failed {
+                path: self.final_path.display().to_string(),
+                detail: "the rename was given up".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Drop for FolderWriter {
+    fn drop(&mut self) {
+        if !self.committed {
+            remove(&self.part);
+        }
+    }
+}
+
+/// A part that cannot be removed is cleared away by the meeting's next try.
+fn remove(part: &Path) {
+    let _ = std::fs::remove_file(part);
+}

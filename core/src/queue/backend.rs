@@ -1,0 +1,241 @@
+//! The worker shell: the only place that names apalis.
+//!
+//! apalis polls a backend for tasks and drives their futures. Everything that must not be lost is kept out of its
+//! hands: [`LeaseBackend`] orders jobs inside `poll_next`, and gets as many as there are free slots and no more; a job
+//! is acknowledged by its own handler through [`HeldJob::settle`]; leases are renewed by a task of their own; trouble of
+//! the queue is waited out here and never becomes an error of the worker, because that would drop what runs. Both orders
+//! and settlements pass over the pool's [`Desk`], which makes one call of the queue of them.
+//!
+//! # The end
+//!
+//! A pool ends when it is told to stop, or when the queue fails for good. Then nothing more is claimed, and what a
+//! claim under way brings is released. Handlers get `drain` to end by themselves, then they are interrupted and
+//! release their jobs. The pool returns when all have ended: no job is leased by it then, but for those whose
+//! handlers did not settle them ([`PoolEnd::unsettled`]), whose leases run out.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::task::Task;
+use apalis_core::task::task_id::RandomId;
+use apalis_core::worker::builder::WorkerBuilder;
+use apalis_core::worker::context::WorkerContext;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tower_layer::Identity;
+
+use super::backoff::Trouble;
+use super::desk::Desk;
+use super::held::{HeldJob, Holdings};
+use super::{Fate, Queue, QueueError, WorkerId};
+use crate::meeting::MeetingUuid;
+
+/// How a pool works.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolSettings {
+    /// Jobs at once.
+    pub concurrency: usize,
+    /// How long handlers may go on after the stop.
+    pub drain: Duration,
+}
+
+/// What a pool did in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolEnd {
+    /// Jobs that were given to a handler.
+    pub started: u64,
+    /// Of those, jobs whose handlers ended without settling them: their leases run out.
+    pub unsettled: u64,
+}
+
+/// Works on the queue's jobs until `stop`. A handler that panics takes nothing else with it.
+pub async fn run_pool<H, F>(
+    queue: Queue,
+    worker: WorkerId,
+    settings: PoolSettings,
+    stop: CancellationToken,
+    handler: H,
+) -> Result<PoolEnd, QueueError>
+where
+    H: Fn(HeldJob) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (stop, drained) = (stop.child_token(), CancellationToken::new());
+    let holdings = Holdings::new(drained.clone());
+    let fatal = Arc::new(OnceLock::new());
+    let slots = Arc::new(Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
+    let desk = Desk::open(queue.clone(), worker.clone(), slots, Arc::clone(&holdings), stop.clone());
+    let source = Source { queue: queue.clone(), desk, stop: stop.clone(), fatal: Arc::clone(&fatal) };
+    let _renewing = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&holdings).renew(queue)));
+    let _draining = AbortOnDropHandle::new(tokio::spawn(async move {
+        stop.cancelled().await;
+        tokio::time::sleep(settings.drain).await;
+        drained.cancel();
+    }));
+    let started = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&started);
+    let shell =
+        WorkerBuilder::new(worker.as_str()).backend(LeaseBackend::new(source)).build(move |job: HeldJob| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            run_handler(job.payload().uuid.clone(), handler(job))
+        });
+    // On a task of its own: a caller that blocks a thread of its own on this would make each job cross threads.
+    let ended = AbortOnDropHandle::new(tokio::spawn(shell.run())).await;
+    let ended =
+        ended.map_err(|error| QueueError::Failed { place: worker.to_string(), why: error.to_string() })?;
+    if let Some(error) = fatal.get() {
+        return Err(QueueError::clone(error));
+    }
+    ended.map_err(|error| QueueError::Failed { place: worker.to_string(), why: error.to_string() })?;
+    let started = started.load(Ordering::SeqCst);
+    Ok(PoolEnd { started, unsettled: holdings.unsettled() })
+}
+
+/// On a task of its own: handlers use every core, and a panic ends one of them.
+async fn run_handler(meeting: MeetingUuid, handling: impl Future<Output = ()> + Send + 'static) {
+    if let Err(error) = AbortOnDropHandle::new(tokio::spawn(handling)).await {
+        tracing::error!(%meeting, %error, "a handler did not end well; its job runs again when the lease ends");
+    }
+}
+
+/// Where the backend's jobs come from.
+#[derive(Clone)]
+struct Source {
+    queue: Queue,
+    desk: Desk,
+    stop: CancellationToken,
+    fatal: Arc<OnceLock<QueueError>>,
+}
+
+impl Source {
+    /// Waits for a free slot and for work; nothing means the end.
+    async fn next(self) -> Vec<HeldJob> {
+        let mut trouble = Trouble::default();
+        while !self.stop.is_cancelled() {
+            // Never cancelled half-way: a call that was sent may have leased jobs.
+            let attempt = match self.desk.order().await {
+                Ok(jobs) if jobs.is_empty() => {
+                    trouble.over("the queue can be reached again");
+                    match self.stop.run_until_cancelled(self.queue.wait_for_work()).await {
+                        Some(waited) => waited.map(|()| Vec::new()),
+                        None => return Vec::new(),
+                    }
+                }
+                attempt => attempt,
+            };
+            match attempt {
+                Ok(jobs) if jobs.is_empty() => {}
+                Ok(jobs) => return self.unless_stopped(jobs).await,
+                Err(error) if error.is_transient() => {
+                    let pause = trouble.pause(&error, "the queue cannot be reached");
+                    self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the queue failed for good; the pool ends");
+                    let _ = self.fatal.set(error);
+                    self.stop.cancel();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    async fn unless_stopped(&self, jobs: Vec<HeldJob>) -> Vec<HeldJob> {
+        if self.stop.is_cancelled() {
+            release(jobs).await;
+            return Vec::new();
+        }
+        jobs
+    }
+}
+
+async fn release(jobs: impl IntoIterator<Item = HeldJob>) {
+    join_all(jobs.into_iter().map(|job| job.settle(Fate::Release))).await;
+}
+
+/// The queue as apalis sees it.
+struct LeaseBackend {
+    source: Source,
+    /// The claim, or the wait for one, under way.
+    next: Option<BoxFuture<'static, Vec<HeldJob>>>,
+    /// Claimed, and about to be started: apalis asks again at once for as long as there is any.
+    claimed: VecDeque<HeldJob>,
+    closing: Option<BoxFuture<'static, ()>>,
+}
+
+impl LeaseBackend {
+    fn new(source: Source) -> Self {
+        Self { source, next: None, claimed: VecDeque::new(), closing: None }
+    }
+
+    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let next = self.next.get_or_insert_with(|| self.source.clone().next().boxed());
+        self.claimed.extend(ready!(next.poll_unpin(cx)));
+        self.next = None;
+        Poll::Ready(())
+    }
+}
+
+impl Backend for LeaseBackend {
+    type Task = Task<HeldJob>;
+    type Error = Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        if self.claimed.is_empty() {
+            ready!(self.poll_claim(cx));
+        }
+        if let Some(job) = self.claimed.pop_front() {
+            return Poll::Ready(Some(Ok(Task::new(job))));
+        }
+        // The shell ends only if its context is stopped too; a context that is not running has ended already.
+        let _ = worker.stop();
+        Poll::Ready(None)
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
+        self.source.stop.cancel();
+        if self.next.is_some() {
+            ready!(self.poll_claim(cx));
+        }
+        let claimed = &mut self.claimed;
+        let closing = self.closing.get_or_insert_with(|| release(std::mem::take(claimed)).boxed());
+        ready!(closing.poll_unpin(cx));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for LeaseBackend {
+    type Args = HeldJob;
+    type Id = RandomId;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = Identity;
+
+    fn config(&self) -> &() {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Identity {
+        Identity::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

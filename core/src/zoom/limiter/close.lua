@@ -1,0 +1,15 @@
+-- Closes one lane of Zoom's rate limit for everybody: no slot before the wait is over, those that were reserved included.
+-- KEYS[1]  the lane
+-- KEYS[2]  until when it is closed
+-- ARGV[1]  microseconds to wait
+-- O(1).
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local until_then = now + tonumber(ARGV[1])
+local lives = math.ceil(tonumber(ARGV[1]) / 1000) + 1000
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or 0) < until_then then
+    redis.call('SET', key, string.format('%.0f', until_then), 'PX', lives)
+  end
+end
+return 1

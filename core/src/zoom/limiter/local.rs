@@ -1,0 +1,69 @@
+//! A lane of one process.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{BURST, LONGEST_WAIT, LongWait};
+
+pub(super) struct Lane {
+    interval: Duration,
+    state: Mutex<State>,
+}
+
+struct State {
+    next: Instant,
+    closed_until: Instant,
+}
+
+impl Lane {
+    pub(super) fn new(interval: Duration) -> Self {
+        let now = Instant::now();
+        Self { interval, state: Mutex::new(State { next: now, closed_until: now }) }
+    }
+
+    pub(super) async fn slot(&self) -> Result<(), LongWait> {
+        loop {
+            let at = self.reserve()?;
+            tokio::time::sleep_until(at.into()).await;
+            // A 429 may have closed the lane while we waited.
+            if self.lock().closed_until <= Instant::now() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn close(&self, wait: Duration) {
+        let mut state = self.lock();
+        state.closed_until = state.closed_until.max(Instant::now() + wait);
+        state.next = state.next.max(state.closed_until);
+    }
+
+    fn reserve(&self) -> Result<Instant, LongWait> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let floor = now.checked_sub(BURST).unwrap_or(now).max(state.closed_until);
+        let at = state.next.max(floor);
+        let wait = at.saturating_duration_since(now);
+        if wait > LONGEST_WAIT {
+            return Err(LongWait::of(wait));
+        }
+        state.next = at + self.interval;
+        Ok(at)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_spaced() {
+        let lane = Lane::new(Duration::from_millis(50));
+        let slots: Vec<Instant> = (0..20).map(|_| lane.reserve().expect("a slot")).collect();
+        assert!(slots.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(50)));
+    }
+}
