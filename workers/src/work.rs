@@ -1,0 +1,225 @@
+//! One job from the queue: unpack it, recover its meeting, settle it.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
+use recapture_core::evidence::{Attempt, AttemptEnd, Entry, MeetingEnd};
+use recapture_core::failpoint;
+use recapture_core::metrics;
+use recapture_core::queue::{Fate, HeldJob, Interruption, Moved, Settled, Settlement};
+use recapture_core::reason::{Cause, Outcome};
+use tracing::{Instrument, info, info_span, warn};
+
+use crate::disposition::{self, Disposition, decide};
+use crate::error::StepError;
+use crate::halt::Halt;
+use crate::ports::Ports;
+use crate::recover_meeting::{Assignment, Ended, recover_meeting};
+
+/// Does the job and settles it. Never fails: what happened is in the books, in the evidence and in the log.
+pub async fn work(ports: Arc<Ports>, halt: Halt, held: HeldJob) {
+    let span = info_span!("meeting", uuid = %held.payload().uuid, run = %held.owner(), start = held.starts());
+    async {
+        let began = Instant::now();
+        let result = attempt(&ports, &held).await;
+        settle(&ports, &halt, held, result, began).await;
+    }
+    .instrument(span)
+    .await;
+}
+
+async fn attempt(ports: &Ports, held: &HeldJob) -> Result<Ended, StepError> {
+    let is_held = || held.is_held();
+    let job = Assignment {
+        payload: held.payload(),
+        run: held.owner(),
+        worker: held.lease().worker.as_str(),
+        fence: held.lease().fence,
+        held: &is_held,
+    };
+    let recovery = AssertUnwindSafe(recover_meeting(ports, &job)).catch_unwind();
+    tokio::select! {
+        biased;
+        why = held.cancelled() => Err(match why {
+            Interruption::LeaseLost => StepError::LeaseLost,
+            Interruption::Draining => StepError::Stopping,
+        }),
+        result = recovery => result.unwrap_or_else(|panic| Err(StepError::Panicked(words(&*panic)))),
+    }
+}
+
+async fn settle(ports: &Ports, halt: &Halt, held: HeldJob, result: Result<Ended, StepError>, began: Instant) {
+    let now = Utc::now();
+    let settlement = match result {
+        Ok(ended) => match record_end(ports, &held, &ended, began).await {
+            Ok(()) => {
+                failpoint::reach("end-recorded");
+                finish(&ended)
+            }
+            Err(error) => {
+                halt.raise(error.cause());
+                Fate::Release.into()
+            }
+        },
+        Err(error) => {
+            if let Some(wait) = disposition::closed_for(&error, now) {
+                hold_back(&held, &error, wait);
+            }
+            after(ports, halt, &error, held.starts(), now)
+        }
+    };
+    let (payload, owner, starts) = (held.payload().clone(), held.owner().clone(), held.starts());
+    let (worker, fence, cause) = (held.lease().worker.to_string(), held.lease().fence, cause_of(&settlement));
+    record_attempt(ports, &held, &settlement.fate).await;
+    let dead = matches!(settlement.fate, Fate::Dead { .. });
+    let fate = settlement.fate.clone();
+    let settled = held.settle(settlement).await;
+    failpoint::reach("settled");
+    measure(&fate, settled, began);
+    match settled {
+        Settled::Done if !dead => {}
+        // Dead jobs stay in the queue's books with their cause; the line is for readers of the evidence alone.
+        Settled::Done | Settled::Died => {
+            let end = MeetingEnd {
+                meeting: payload.uuid,
+                outcome: Outcome::Failed,
+                cause,
+                starts,
+                worker,
+                fence,
+                manifest: None,
+                manifest_sha256: None,
+                folder: None,
+                files: Vec::new(),
+                took_ms: milliseconds(began),
+            };
+            if let Err(error) = ports.evidence.append_durably(&owner, vec![Entry::Ended(end)]).await {
+                warn!(%error, "the evidence of a failed meeting was not written");
+            }
+        }
+        Settled::Lost => info!("another worker has the meeting now; nothing was changed"),
+    }
+}
+
+fn hold_back(held: &HeldJob, error: &StepError, wait: Duration) {
+    if held.hold_back((Instant::now() + wait).into()) {
+        warn!(%error, "Zoom is closed for a while; no meeting is begun until then");
+    }
+}
+
+/// Counts a start by what became of it, and a meeting that came to its end.
+fn measure(fate: &Fate, settled: Settled, began: Instant) {
+    let (word, outcome) = match (fate, settled) {
+        (_, Settled::Lost) => ("lost", None),
+        (Fate::Finish { outcome }, _) => (outcome.as_str(), Some(*outcome)),
+        (Fate::Dead { .. }, _) | (Fate::Retry { .. }, Settled::Died) => ("dead", Some(Outcome::Failed)),
+        (Fate::Retry { .. }, Settled::Done) => ("retry", None),
+        (Fate::Snooze { .. }, _) => ("snooze", None),
+        (Fate::Release, _) => ("release", None),
+    };
+    metrics::attempt_ended(word, began.elapsed());
+    if let Some(outcome) = outcome {
+        metrics::meeting_ended(outcome);
+    }
+}
+
+/// What the table's word means for the queue.
+fn after(ports: &Ports, halt: &Halt, error: &StepError, starts: u32, now: DateTime<Utc>) -> Settlement {
+    let cause = error.cause();
+    let fate = match decide(error) {
+        Disposition::Retry { not_before } => {
+            let delay = disposition::delay(starts, fastrand::f64());
+            let at = now + chrono::Duration::from_std(delay).unwrap_or(chrono::Duration::minutes(5));
+            let at = not_before.map_or(at, |wish| wish.max(at));
+            info!(%cause, retry_at = %recapture_core::period::stamp(at), "not this time");
+            Fate::Retry { at, cause }
+        }
+        Disposition::Snooze { until } => {
+            let poll = chrono::Duration::from_std(ports.settings.processing_poll);
+            let until = until.unwrap_or(now + poll.unwrap_or(chrono::Duration::minutes(5)));
+            info!(%cause, until = %recapture_core::period::stamp(until), "waiting");
+            Fate::Snooze { until, cause }
+        }
+        Disposition::Gone | Disposition::Dead => {
+            warn!(%cause, "given up; `recapture retry` takes it up again");
+            Fate::Dead { cause }
+        }
+        Disposition::Halt | Disposition::Outage { .. } => {
+            halt.raise(cause);
+            Fate::Release
+        }
+        Disposition::Release | Disposition::Nothing => Fate::Release,
+    };
+    fate.into()
+}
+
+fn finish(ended: &Ended) -> Settlement {
+    Settlement {
+        fate: Fate::Finish { outcome: ended.outcome },
+        moved: Moved { files: ended.files, bytes: ended.bytes },
+    }
+}
+
+fn cause_of(settlement: &Settlement) -> Option<Cause> {
+    match &settlement.fate {
+        Fate::Retry { cause, .. } | Fate::Snooze { cause, .. } | Fate::Dead { cause } => Some(cause.clone()),
+        Fate::Finish { .. } | Fate::Release => None,
+    }
+}
+
+/// Tells how a job came back without an end. Nobody waits for the line to be durable: the job itself is.
+async fn record_attempt(ports: &Ports, held: &HeldJob, fate: &Fate) {
+    let (end, cause, again_at) = match fate {
+        Fate::Retry { at, cause } => (AttemptEnd::Retry, cause, Some(*at)),
+        Fate::Snooze { until, cause } => (AttemptEnd::Snooze, cause, Some(*until)),
+        Fate::Dead { cause } => (AttemptEnd::Dead, cause, None),
+        Fate::Finish { .. } | Fate::Release => return,
+    };
+    let attempt = Attempt {
+        meeting: held.payload().uuid.clone(),
+        end,
+        cause: cause.clone(),
+        again_at,
+        starts: held.starts(),
+        worker: held.lease().worker.to_string(),
+        fence: held.lease().fence,
+    };
+    if let Err(error) = ports.evidence.append(held.owner(), vec![Entry::Attempt(attempt)]).await {
+        warn!(%error, "the evidence of an attempt was not written");
+    }
+}
+
+fn milliseconds(since: Instant) -> Option<u64> {
+    u64::try_from(since.elapsed().as_millis()).ok()
+}
+
+async fn record_end(ports: &Ports, held: &HeldJob, ended: &Ended, began: Instant) -> Result<(), StepError> {
+    if let Some(cause) = &ended.cause {
+        warn!(outcome = %ended.outcome, %cause, "nothing could be recovered");
+    } else {
+        info!(files = ended.files, bytes = ended.bytes, "recovered");
+    }
+    let manifest = ended.manifest.as_ref();
+    let end = MeetingEnd {
+        meeting: held.payload().uuid.clone(),
+        outcome: ended.outcome,
+        cause: ended.cause.clone(),
+        starts: held.starts(),
+        worker: held.lease().worker.to_string(),
+        fence: held.lease().fence,
+        manifest: manifest.map(|stored| format!("{:?}", stored.state).to_lowercase()),
+        manifest_sha256: manifest.map(|stored| stored.sha256.clone()),
+        folder: manifest.map(|stored| stored.folder.clone()),
+        files: ended.file_ends.clone(),
+        took_ms: milliseconds(began),
+    };
+    Ok(ports.evidence.append_durably(held.owner(), vec![Entry::Ended(end)]).await?)
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+}
