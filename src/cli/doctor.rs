@@ -1,0 +1,144 @@
+//! `recapture doctor`: each connection, credential and scope, a line each.
+//!
+//! It looks and touches nothing: a probe file in the buffer is written and removed, everything else is only read.
+
+use std::process::ExitCode;
+
+use chrono::Utc;
+use recapture_core::buffer::Buffer;
+use recapture_core::config::{Config, Loaded, without_credentials};
+use recapture_core::contacts::Contacts;
+use recapture_core::http;
+use recapture_core::period::Period;
+use recapture_core::queue::Queue;
+use recapture_core::zoom::{Dimension, Zoom};
+use serde::Serialize;
+
+use super::{Failure, output};
+
+/// What recovery calls need, in Zoom's granular names; each is also covered by the classic scope.
+const SCOPES: [(&str, &str); 3] = [
+    ("archiving:read:list_archived_files", "to list what was archived"),
+    ("archiving:read:archived_files", "to read a meeting's files"),
+    ("archiving:read:archived_file_statistics", "to prove a listing whole"),
+];
+const CLASSIC: &str = "recording:read";
+
+/// Less than this is worth a word.
+const LITTLE_ROOM: u64 = 10_000_000_000;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    check: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+pub(super) async fn run(arguments: Arguments, loaded: Loaded) -> Result<ExitCode, Failure> {
+    let config = &loaded.config;
+    let mut findings = vec![finding("configuration", Ok("no fault in any layer".to_owned()))];
+    findings.extend(zoom(config).await);
+    findings.push(finding("contacts", contacts(config).await));
+    findings.push(finding("queue", queue(config).await));
+    findings.push(finding("buffer", buffer(config).await));
+    if arguments.json {
+        output::print_json(&findings)?;
+    } else {
+        let line = |found: &Finding| {
+            format!("{}  {:<14} {}\n", if found.ok { "ok  " } else { "FAIL" }, found.check, found.detail)
+        };
+        output::print(&findings.iter().map(line).collect::<String>())?;
+    }
+    Ok(ExitCode::from(u8::from(findings.iter().any(|found| !found.ok))))
+}
+
+fn finding(check: &'static str, result: Result<String, String>) -> Finding {
+    let ok = result.is_ok();
+    Finding { check, ok, detail: result.unwrap_or_else(|error| error) }
+}
+
+async fn zoom(config: &Config) -> Vec<Finding> {
+    let zoom = match connect(config) {
+        Ok(zoom) => zoom,
+        Err(error) => return vec![finding("zoom token", Err(error))],
+    };
+    let scopes = match zoom.scopes().await {
+        Ok(scopes) => scopes,
+        Err(error) => return vec![finding("zoom token", Err(error.to_string()))],
+    };
+    let token = format!("given by {}", config.zoom.oauth_url.host_str().unwrap_or_default());
+    vec![
+        finding("zoom token", Ok(token)),
+        finding("zoom scopes", judge_scopes(&scopes)),
+        finding("zoom listing", listing(&zoom).await),
+    ]
+}
+
+fn connect(config: &Config) -> Result<Zoom, String> {
+    let credentials = config.zoom.credentials().map_err(|error| error.to_string())?;
+    Zoom::new(&config.zoom, credentials, config.security.allow_http, None).map_err(|error| error.to_string())
+}
+
+fn judge_scopes(scopes: &[String]) -> Result<String, String> {
+    let has = |wanted: &str| scopes.iter().any(|scope| scope.starts_with(wanted));
+    let lacking: Vec<String> = SCOPES
+        .iter()
+        .filter(|(scope, _)| !has(scope) && !has(CLASSIC))
+        .map(|(scope, why)| format!("{scope}:admin ({why})"))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(format!("{} scopes, all that are needed", scopes.len()));
+    }
+    Err(format!(
+        "the app lacks {}. Add them to the app; they take effect with the next token",
+        lacking.join(", ")
+    ))
+}
+
+async fn listing(zoom: &Zoom) -> Result<String, String> {
+    let now = Utc::now();
+    let day = Period::new(now - chrono::Duration::days(1), now).map_err(|error| error.to_string())?;
+    let listed = zoom.list(day, Dimension::StartTime, None).await.map_err(|error| error.to_string())?;
+    let count = listed.page.total_records.unwrap_or(listed.page.meetings.len() as u64);
+    Ok(format!("{count} archived meetings began in the last 24 h"))
+}
+
+async fn contacts(config: &Config) -> Result<String, String> {
+    let http = http::client().map_err(|error| error.to_string())?;
+    let contacts = Contacts::open(&config.contacts, http).await.map_err(|error| error.to_string())?;
+    contacts.check().await.map_err(|error| error.to_string())
+}
+
+async fn queue(config: &Config) -> Result<String, String> {
+    let queue =
+        Queue::open(&recapture_worker::queue_settings(config)).await.map_err(|error| error.to_string())?;
+    queue.check().await.map_err(|error| error.to_string())?;
+    if let Ok(credentials) = config.zoom.credentials() {
+        queue.belong_to(&credentials.account_id).await.map_err(|error| error.to_string())?;
+    }
+    let depth = queue.depth().await.map_err(|error| error.to_string())?;
+    let durability = queue.durability().await.map_err(|error| error.to_string())?;
+    queue.close().await;
+    let paused = if depth.paused { ", paused" } else { "" };
+    Ok(format!(
+        "{}: {} unfinished, {} dead{paused}; {durability}",
+        without_credentials(&config.queue.url),
+        depth.unfinished(),
+        depth.dead
+    ))
+}
+
+async fn buffer(config: &Config) -> Result<String, String> {
+    let buffer = Buffer::open(&config.buffer).await.map_err(|error| error.to_string())?;
+    let free = buffer.check().await.map_err(|error| error.to_string())?;
+    let Some(free) = free else { return Ok(format!("{} can be written", buffer.location())) };
+    let room = if free < LITTLE_ROOM { ": that is little for recordings" } else { "" };
+    Ok(format!("{} can be written; {} free{room}", buffer.location(), output::bytes(free)))
+}

@@ -1,0 +1,286 @@
+//! The producer: a period or a list of meetings in, one job a missing meeting out.
+//!
+//! ```text
+//! slices × both time dimensions ──► pages ──► fold by UUID ──► compare with contacts ──► queue + books (one step)
+//!          enumerate                            seen              compare                    enqueue
+//! ids ──► instances of numbers ──► metadata ──────┘
+//!          asked
+//! ```
+//!
+//! Page by page: the first jobs are on the queue before the second page is asked for, and memory grows by a few
+//! bytes a listed meeting. Jobs and books of a batch move in one atomic step of the queue.
+//!
+//! # What a crash leaves
+//!
+//! Jobs that were enqueued, and a run whose producer no longer beats, shown as stopped. The same recovery started
+//! again is a run of its own: it lists all again (a minute for a million meetings), finds recovered meetings present
+//! and queued ones queued, and counts the latter in its books too. Page tokens are never stored: they live minutes.
+
+mod asked;
+mod compare;
+mod enumerate;
+mod page;
+mod persist;
+mod seen;
+
+use std::time::Duration;
+
+use chrono::Utc;
+use recapture_core::contacts::{Contacts, ContactsError};
+use recapture_core::evidence::{Entry, Evidence, MeetingVerdict};
+use recapture_core::meeting::{Meeting, MeetingUuid};
+use recapture_core::queue::{Enqueued, JobPayload, NewJob, Queue, QueueError, Wanted};
+use recapture_core::reconcile::{Rules, Verdict};
+use recapture_core::run::{Counts, Mode, RunId, Tally, Unproven};
+use recapture_core::zoom::{Zoom, ZoomError};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use asked::{Asked, NoMeeting, enumerate_asked};
+pub use enumerate::{Look, SliceEnd, Sweep, enumerate};
+
+/// How soon room on a full queue is seen.
+const ROOM_LOOK: Duration = Duration::from_secs(1);
+
+/// Why a listing did not come to its end. The run stops; the same command goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum ProducerError {
+    #[error("the listing stopped: {0}")]
+    Zoom(#[from] ZoomError),
+    #[error("the comparison stopped: {0}")]
+    Contacts(#[from] ContactsError),
+    #[error("the queue stopped taking jobs: {0}")]
+    Queue(#[from] QueueError),
+    #[error("the evidence could not be written: {0}")]
+    Evidence(#[from] recapture_core::buffer::BufferError),
+    #[error("interrupted while listing")]
+    Interrupted,
+    /// Of automatic recovery: what it lists from here on would not count.
+    #[error("another process has taken over automatic recovery, or the queue has lost what it held")]
+    DutyLost,
+}
+
+/// What the producer works with.
+pub struct Producer<'a> {
+    pub zoom: &'a Zoom,
+    pub contacts: &'a Contacts,
+    pub rules: Rules,
+    pub mode: Mode,
+    /// How long Zoom keeps archives.
+    pub retention: chrono::Duration,
+    pub sink: Sink<'a>,
+    pub stop: CancellationToken,
+    /// Told of progress.
+    pub watch: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+/// Where verdicts go.
+pub enum Sink<'a> {
+    /// Onto the queue, into the books and the evidence of a run.
+    Run { run: &'a RunId, queue: &'a Queue, evidence: &'a Evidence },
+    /// A dry run: shown and counted, and nothing else.
+    Dry { show: &'a (dyn Fn(&Meeting, &Verdict) + Send + Sync), counts: std::sync::Mutex<Counts> },
+}
+
+/// Where the listing is.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    pub slice: usize,
+    pub slices: usize,
+    pub listing: String,
+    pub listed: u64,
+    pub detected: u64,
+}
+
+/// How a listing ended.
+#[derive(Debug, Default)]
+pub struct Enumerated {
+    pub unproven: Vec<Unproven>,
+    pub listed: u64,
+    pub detected: u64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+struct Taken {
+    /// To be recovered.
+    detected: u64,
+    /// Not compared.
+    indeterminate: Vec<MeetingUuid>,
+}
+
+impl Producer<'_> {
+    /// Takes a batch of meetings that were not seen before: compares, enqueues, counts, records.
+    async fn take(&self, batch: Vec<Meeting>) -> Result<Taken, ProducerError> {
+        let verdicts = compare::compare(self, &batch).await?;
+        self.put(&batch, verdicts).await
+    }
+
+    /// Puts a compared batch where verdicts go.
+    async fn put(&self, batch: &[Meeting], verdicts: Vec<Verdict>) -> Result<Taken, ProducerError> {
+        let mut taken = Taken::default();
+        for (meeting, verdict) in batch.iter().zip(&verdicts) {
+            match verdict {
+                Verdict::Missing | Verdict::Incomplete { .. } => taken.detected += 1,
+                Verdict::Indeterminate { .. } => taken.indeterminate.push(meeting.uuid.clone()),
+                Verdict::Present | Verdict::Excluded { .. } => {}
+            }
+        }
+        match &self.sink {
+            Sink::Run { run, queue, evidence } => {
+                self.enqueue(run, queue, evidence, batch, verdicts).await?;
+            }
+            Sink::Dry { show, counts } => {
+                let mut counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                for (meeting, verdict) in batch.iter().zip(&verdicts) {
+                    count(&mut counts, verdict);
+                    show(meeting, verdict);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn enqueue(
+        &self,
+        run: &RunId,
+        queue: &Queue,
+        evidence: &Evidence,
+        batch: &[Meeting],
+        verdicts: Vec<Verdict>,
+    ) -> Result<(), ProducerError> {
+        let (mut jobs, mut tally, mut records) = (Vec::new(), Tally::default(), Vec::new());
+        let mut job_records = Vec::new();
+        for (meeting, verdict) in batch.iter().zip(verdicts) {
+            let wanted = match &verdict {
+                Verdict::Present => {
+                    tally.present += 1;
+                    // Whoever asks for a meeting by its id is told of it; a sweep of a period records what is lacking.
+                    if self.mode != Mode::Specific {
+                        continue;
+                    }
+                    None
+                }
+                Verdict::Excluded { .. } => {
+                    tally.excluded += 1;
+                    None
+                }
+                Verdict::Indeterminate { .. } => {
+                    tally.indeterminate += 1;
+                    None
+                }
+                Verdict::Missing => Some(Wanted::All),
+                Verdict::Incomplete { lacking } => Some(Wanted::Files(lacking.clone())),
+            };
+            let mut record = record(meeting, &verdict);
+            let Some(wanted) = wanted else {
+                records.push(record);
+                continue;
+            };
+            let job = self.job(meeting, wanted);
+            record.deadline = Some(job.payload.deadline);
+            jobs.push(job);
+            job_records.push(record);
+        }
+        tokio::select! {
+            below = queue.below_high_water() => below?,
+            () = self.stop.cancelled() => return Err(ProducerError::Interrupted),
+        }
+        let enqueued = when_there_is_room(queue, &self.stop, || queue.enqueue(run, &jobs, tally)).await?;
+        for (record, enqueued) in job_records.iter_mut().zip(enqueued) {
+            if let Enqueued::Duplicate { owner } = enqueued {
+                record.queued_by = Some(owner);
+            }
+        }
+        records.extend(job_records);
+        evidence.append(run, records.into_iter().map(Entry::Verdict).collect()).await?;
+        Ok(())
+    }
+
+    fn job(&self, meeting: &Meeting, wanted: Wanted) -> NewJob {
+        // A meeting without a start is kept under the day that computers count from: the folder must not depend on
+        // when it was listed.
+        let started_at = meeting.started_at.or(meeting.archived_at).unwrap_or_default();
+        let archived_at = meeting
+            .archived_at
+            .or(meeting.ended_at())
+            .unwrap_or_else(|| meeting.started_at.unwrap_or_else(Utc::now));
+        NewJob {
+            payload: JobPayload {
+                uuid: meeting.uuid.clone(),
+                started_at,
+                deadline: archived_at + self.retention,
+                wanted,
+                mode: self.mode,
+            },
+            ready: !meeting.is_processing(),
+        }
+    }
+}
+
+/// A shared queue that is full is waited for, as one above its high-water mark is: workers elsewhere make room, or its
+/// operator does. A full disk of this machine is not: it fills further.
+pub async fn when_there_is_room<T, F>(
+    queue: &Queue,
+    stop: &CancellationToken,
+    call: impl Fn() -> F,
+) -> Result<T, ProducerError>
+where
+    F: Future<Output = Result<T, QueueError>>,
+{
+    let mut told = false;
+    loop {
+        match call().await {
+            Err(error @ QueueError::Full { .. }) if !queue.is_embedded() => {
+                if !std::mem::replace(&mut told, true) {
+                    warn!(%error, "waiting for room; the listing goes on by itself");
+                }
+            }
+            done => {
+                if told {
+                    info!("there is room on the queue again");
+                }
+                return Ok(done?);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ROOM_LOOK) => {}
+            () = stop.cancelled() => return Err(ProducerError::Interrupted),
+        }
+    }
+}
+
+fn record(meeting: &Meeting, verdict: &Verdict) -> MeetingVerdict {
+    let (word, detail) = match verdict {
+        Verdict::Present => ("present", None),
+        Verdict::Missing => ("missing", None),
+        Verdict::Incomplete { lacking } => ("incomplete", Some(format!("lacks {}", lacking.join(", ")))),
+        Verdict::Excluded { rule } => ("excluded", Some((*rule).to_owned())),
+        Verdict::Indeterminate { why } => ("indeterminate", Some(why.clone())),
+    };
+    MeetingVerdict {
+        meeting: meeting.uuid.clone(),
+        started_at: meeting.started_at,
+        verdict: word.to_owned(),
+        detail,
+        deadline: None,
+        queued_by: None,
+    }
+}
+
+fn count(counts: &mut Counts, verdict: &Verdict) {
+    counts.listed += 1;
+    match verdict {
+        Verdict::Present => counts.present += 1,
+        Verdict::Excluded { .. } => counts.excluded += 1,
+        Verdict::Indeterminate { .. } => counts.indeterminate += 1,
+        Verdict::Missing | Verdict::Incomplete { .. } => {
+            match verdict {
+                Verdict::Missing => counts.missing += 1,
+                _ => counts.incomplete += 1,
+            }
+            counts.detected += 1;
+            counts.pending += 1;
+        }
+    }
+}

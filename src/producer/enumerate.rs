@@ -1,0 +1,231 @@
+//! Listing a period: every slice in both time dimensions, page by page, proven against Zoom's own totals.
+//!
+//! A slice counts as proven when the listing came to its last page, every entry could be read, the bounds were those
+//! that were asked, and the number of different meetings is the one that Zoom's control totals give. A difference
+//! is settled by a second listing, because archives may complete while pages are read; one that stays makes the
+//! slice *unproven*, which the run's exit code tells.
+
+use chrono::{DateTime, Utc};
+use recapture_core::evidence::Entry;
+use recapture_core::period::Period;
+use recapture_core::run::Unproven;
+use recapture_core::zoom::{Dimension, ZoomError};
+use tracing::{info, warn};
+
+use super::page::{Listing, record};
+use super::persist::persist;
+use super::seen::Seen;
+use super::{Enumerated, Producer, ProducerError, Progress, Taken};
+
+/// How often a slice is begun anew because its page token expired, before the listing gives up.
+const MOST_RESTARTS: usize = 5;
+
+/// Lists a period and takes each meeting once.
+pub async fn enumerate(producer: &Producer<'_>, period: Period) -> Result<Enumerated, ProducerError> {
+    let slices = period.slices();
+    let mut sweep = Sweep::over(slices.len() * Dimension::BOTH.len());
+    // Oldest first: those are the first that Zoom deletes. Both dimensions of a slice follow each other, so that
+    // the first jobs do not wait for a sweep of the whole period.
+    for slice in slices {
+        for dimension in Dimension::BOTH {
+            sweep.list(producer, slice, dimension, Look::First).await?;
+        }
+    }
+    if sweep.done.listed == 0 {
+        warn!(%period, "Zoom lists no meeting at all. Is archiving on for this account, and the period right? An empty listing is no proof that nothing was held");
+    }
+    Ok(sweep.done)
+}
+
+/// Whether a slice was looked at before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    First,
+    /// For what came late. Zoom's answer is kept only if it holds something new: the first look has kept the rest, and
+    /// a service that looks all day would fill the disk with answers of no news.
+    Again,
+}
+
+/// A listing of slices, one after the other, that takes each meeting once.
+pub struct Sweep {
+    seen: Seen,
+    done: Enumerated,
+    slice: usize,
+    slices: usize,
+    /// Those that could not be compared.
+    doubtful: Seen,
+}
+
+/// What listing a slice came to.
+#[derive(Debug)]
+pub struct SliceEnd {
+    /// The part of the slice that Zoom answered for; absent if that could not be proven whole.
+    pub proven: Option<Period>,
+    /// Meetings that it lists and that could not be compared.
+    pub indeterminate: u64,
+    /// The latest start of a meeting that it lists.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+impl Sweep {
+    /// How many slices there will be is for those who watch.
+    pub fn over(slices: usize) -> Self {
+        Self {
+            seen: Seen::default(),
+            done: Enumerated::default(),
+            slice: 0,
+            slices,
+            doubtful: Seen::default(),
+        }
+    }
+
+    /// What all slices came to so far.
+    pub fn done(&self) -> &Enumerated {
+        &self.done
+    }
+
+    pub fn into_done(self) -> Enumerated {
+        self.done
+    }
+
+    /// Counts a slice as not proven after all.
+    pub fn doubt(&mut self, slice: Period, dimension: Dimension, detail: String) {
+        let dimension = dimension.as_str();
+        warn!(%slice, dimension, detail, "this part of the period could not be proven listed");
+        let dimension = dimension.to_owned();
+        self.done.unproven.push(Unproven { from: slice.from, to: slice.to, dimension, detail });
+    }
+
+    /// Lists a slice, once more if there is a doubt, and takes its new meetings.
+    pub async fn list(
+        &mut self,
+        producer: &Producer<'_>,
+        slice: Period,
+        dimension: Dimension,
+        look: Look,
+    ) -> Result<SliceEnd, ProducerError> {
+        self.slice += 1;
+        let mut doubt = None;
+        let mut listing = Listing::default();
+        for last in [false, true] {
+            listing = list(producer, slice, dimension, look, self).await?;
+            let statistics = control_total(producer, slice, dimension).await?;
+            doubt = listing.doubt(statistics);
+            if doubt.is_none() || last {
+                let entry = Entry::Slice {
+                    period: slice,
+                    dimension: dimension.as_str().to_owned(),
+                    listed: listing.distinct.len(),
+                    total_records: listing.total_records,
+                    statistics,
+                    proven: doubt.is_none(),
+                };
+                record(producer, entry).await?;
+                break;
+            }
+            info!(%slice, dimension = dimension.as_str(), doubt, "the listing is in doubt, and is made once more");
+        }
+        let answered = Period::new(slice.from, listing.answered_to.unwrap_or(slice.to));
+        let proven = answered.ok().filter(|_| doubt.is_none());
+        if let Some(detail) = doubt {
+            self.doubt(slice, dimension, detail);
+        }
+        Ok(SliceEnd { proven, indeterminate: listing.indeterminate, newest: listing.newest })
+    }
+}
+
+/// Lists a slice from its first to its last page; begins anew when its page token expires.
+async fn list(
+    producer: &Producer<'_>,
+    slice: Period,
+    dimension: Dimension,
+    look: Look,
+    sweep: &mut Sweep,
+) -> Result<Listing, ProducerError> {
+    for _ in 0..MOST_RESTARTS {
+        match list_once(producer, slice, dimension, look, sweep).await {
+            Err(ProducerError::Zoom(ZoomError::PageTokenExpired(answer))) => {
+                info!(%slice, %answer, "the page token expired; the slice is listed from its beginning");
+            }
+            other => return other,
+        }
+    }
+    let fault = format!("its page token expired {MOST_RESTARTS} times before the last page");
+    Ok(Listing { faults: vec![fault], ..Listing::default() })
+}
+
+async fn list_once(
+    producer: &Producer<'_>,
+    slice: Period,
+    dimension: Dimension,
+    look: Look,
+    sweep: &mut Sweep,
+) -> Result<Listing, ProducerError> {
+    let mut listing = Listing::default();
+    let mut token: Option<String> = None;
+    // As Zoom returned it: the next page token is bound to it.
+    let mut asked = slice;
+    for number in 1.. {
+        let listed = persist(producer, || producer.zoom.list(asked, dimension, token.as_deref())).await?;
+        let before = listing.distinct.len();
+        let (page, mut line) = listing.read(listed, slice, dimension, number);
+        if look == Look::First {
+            line.note(producer, true).await?;
+        }
+        let doubtful = page.meetings.iter().filter(|meeting| sweep.doubtful.holds(&meeting.uuid));
+        listing.indeterminate += doubtful.count() as u64;
+        let new: Vec<_> =
+            page.meetings.into_iter().filter(|meeting| listing.holds(meeting, &mut sweep.seen)).collect();
+        sweep.done.listed += new.len() as u64;
+        let found = if new.is_empty() { Taken::default() } else { producer.take(new).await? };
+        sweep.done.detected += found.detected;
+        for uuid in &found.indeterminate {
+            listing.indeterminate += u64::from(sweep.doubtful.is_new(uuid));
+        }
+        if look == Look::Again {
+            let news = found.detected > 0 || listing.indeterminate > 0 || !listing.faults.is_empty();
+            line.note(producer, news).await?;
+        }
+        (producer.watch)(Progress {
+            slice: sweep.slice,
+            slices: sweep.slices,
+            listing: format!("{slice} by {}", dimension.as_str()),
+            listed: sweep.done.listed,
+            detected: sweep.done.detected,
+        });
+        match page.next_page_token {
+            None => break,
+            // A server that gives the same token and nothing new for ever must not hold us for ever.
+            Some(next) if token.as_deref() == Some(&next) && listing.distinct.len() == before => {
+                listing.faults.push("the listing repeats a page without end".to_owned());
+                break;
+            }
+            next => token = next,
+        }
+        if let Some(to) = page.to.filter(|to| *to > asked.from && *to < asked.to) {
+            asked.to = to;
+        }
+    }
+    Ok(listing)
+}
+
+/// Zoom's own count of a slice. It is taken to count by start time; without the scope for it the listing's own
+/// total has to do.
+async fn control_total(
+    producer: &Producer<'_>,
+    slice: Period,
+    dimension: Dimension,
+) -> Result<Option<u64>, ProducerError> {
+    if dimension != Dimension::StartTime {
+        return Ok(None);
+    }
+    match persist(producer, || producer.zoom.control_total(slice)).await {
+        Err(ProducerError::Zoom(
+            error @ (ZoomError::ScopeMissing(_) | ZoomError::Refused(_) | ZoomError::NotFound(_)),
+        )) => {
+            warn!(%error, "Zoom's statistics cannot be read; only the listing's own total proves it whole");
+            Ok(None)
+        }
+        other => other,
+    }
+}
