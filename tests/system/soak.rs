@@ -1,0 +1,210 @@
+//! Everything that can happen to the processes of a shared queue, by chance, one after the other, for as long as the
+//! variable `SOAK` says in seconds; without it, for one short round. `make soak` does it for hours.
+//!
+//! Each round is an account of its own with a run of its own. At its end every meeting is recovered, the books say so
+//! exactly, and the queue holds nothing.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use rustix::process::Signal;
+
+use crate::expectation::assert_balanced;
+use crate::harness::{Bench, Process, text};
+use crate::redis::{bench, tiny};
+use crate::redis_proxy::{Proxy, Weather};
+use crate::redis_server::RedisServer;
+
+const MEETINGS: u32 = 300;
+const WORKERS: usize = 3;
+/// How many downloads lie between two faults.
+const PACE: u64 = 40;
+
+/// What `queue.lease` is on these benches, and a little more.
+const MORE_THAN_A_LEASE: Duration = Duration::from_millis(2500);
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    WorkerKilled,
+    WorkerReplaced,
+    WorkerFrozen,
+    AllWorkersKilled,
+    ProducerKilled,
+    RedisKilled,
+    RedisFrozen,
+    ConnectionsCut,
+    CutForLong,
+    HalfClosed,
+    Slow,
+    Fair,
+}
+
+const FAULTS: [Fault; 12] = [
+    Fault::WorkerKilled,
+    Fault::WorkerReplaced,
+    Fault::WorkerFrozen,
+    Fault::AllWorkersKilled,
+    Fault::ProducerKilled,
+    Fault::RedisKilled,
+    Fault::RedisFrozen,
+    Fault::ConnectionsCut,
+    Fault::CutForLong,
+    Fault::HalfClosed,
+    Fault::Slow,
+    Fault::Fair,
+];
+
+struct Round {
+    bench: Bench,
+    redis: RedisServer,
+    proxy: Proxy,
+    workers: Vec<Process>,
+    producer: Process,
+}
+
+impl Round {
+    async fn begin(seed: u64) -> Self {
+        let redis = RedisServer::start().await;
+        let proxy = Proxy::before(redis.port()).await;
+        let mut scenario = tiny(MEETINGS);
+        scenario.seed = seed;
+        let mut bench = bench(scenario, &redis).await;
+        // A meeting that is unlucky again and again is none that kills.
+        bench.set("queue.url", &text(&proxy.url())).set("queue.max_attempts", "100");
+        let workers = (0..WORKERS).map(|_| bench.spawn(&["worker"])).collect();
+        let producer = bench.spawn_recovery();
+        Self { bench, redis, proxy, workers, producer }
+    }
+
+    /// As a supervisor does: who found no queue when it started is started again.
+    async fn supervise(&mut self) {
+        for worker in &mut self.workers {
+            if worker.has_ended() {
+                let next = self.bench.spawn(&["worker"]);
+                std::mem::replace(worker, next).end().await.exits(1).tells(&["cannot be reached"]);
+            }
+        }
+        if self.producer.has_ended() {
+            let next = self.bench.spawn_recovery();
+            let ended = std::mem::replace(&mut self.producer, next).end().await;
+            assert!(ended.code == Some(0) || ended.stderr.contains("cannot be reached"), "{}", ended.stderr);
+        }
+    }
+
+    /// Waits for so many downloads, and sees to the processes meanwhile.
+    async fn downloads(&mut self, wanted: u64) {
+        loop {
+            let reached = self.bench.simulator.wait_for(|counts| counts.downloads_completed >= wanted);
+            if tokio::time::timeout(Duration::from_secs(1), reached).await.is_ok() {
+                return;
+            }
+            self.supervise().await;
+        }
+    }
+
+    async fn kill_worker(&mut self, which: usize) {
+        let victim = self.workers.remove(which);
+        victim.killed_at(std::future::ready(())).await;
+        self.workers.push(self.bench.spawn(&["worker"]));
+    }
+
+    /// The faults that last do so for longer than a lease.
+    async fn meet(&mut self, fault: Fault, random: &mut Rng) {
+        let some = random.usize(..WORKERS);
+        match fault {
+            Fault::WorkerKilled => self.kill_worker(some).await,
+            Fault::AllWorkersKilled => {
+                for _ in 0..WORKERS {
+                    self.kill_worker(0).await;
+                }
+            }
+            Fault::WorkerReplaced => {
+                let old = self.workers.remove(some);
+                old.signal(Signal::TERM);
+                self.workers.push(self.bench.spawn(&["worker"]));
+                let old = old.end().await;
+                assert!(old.code == Some(0) || old.stderr.contains("cannot be reached"), "{}", old.stderr);
+            }
+            Fault::WorkerFrozen => {
+                self.workers[some].signal(Signal::STOP);
+                tokio::time::sleep(MORE_THAN_A_LEASE).await;
+                self.workers[some].signal(Signal::CONT);
+            }
+            Fault::ProducerKilled => {
+                self.producer.signal(Signal::KILL);
+                let next = self.bench.spawn_recovery();
+                std::mem::replace(&mut self.producer, next).end().await;
+            }
+            Fault::RedisKilled => self.redis.killed_and_restarted().await,
+            Fault::RedisFrozen => {
+                self.redis.signal(Signal::STOP);
+                tokio::time::sleep(MORE_THAN_A_LEASE).await;
+                self.redis.signal(Signal::CONT);
+            }
+            Fault::ConnectionsCut => self.proxy.set(Weather::Cut),
+            Fault::CutForLong => {
+                self.proxy.set(Weather::Cut);
+                tokio::time::sleep(MORE_THAN_A_LEASE).await;
+            }
+            Fault::HalfClosed => {
+                let half = [Weather::HalfClosedToClient, Weather::HalfClosedToServer];
+                self.proxy.set(half[random.usize(..2)]);
+                tokio::task::yield_now().await;
+            }
+            Fault::Slow => self.proxy.set(Weather::Slow(Duration::from_millis(random.u64(1..80)))),
+            Fault::Fair => {}
+        }
+        if !matches!(fault, Fault::Slow) {
+            self.proxy.set(Weather::Fair);
+        }
+    }
+
+    async fn end(mut self) {
+        self.supervise().await;
+        let Self { bench, redis, workers, producer, proxy } = self;
+        proxy.set(Weather::Fair);
+        let last = producer.end().await;
+        // One that found no queue when it started is gone on with.
+        let last = if last.code == Some(1) { bench.recover().await } else { last };
+        let counts = last.exits(0).counts();
+        assert_balanced(&counts);
+        assert_eq!((counts["listed"], counts["pending"]), (u64::from(MEETINGS), 0));
+        assert_eq!(counts["recovered"], counts["detected"]);
+        bench.assert_all_recovered();
+        assert_eq!(redis.unfinished().await, 0);
+        for place in ["leased", "delayed"] {
+            assert_eq!(redis.tell(&["ZCARD", &format!("{{recapture}}:{place}")]).await, ":0");
+        }
+        for worker in workers {
+            worker.signal(Signal::TERM);
+            worker.end().await.exits(0);
+        }
+        assert!(bench.parts().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_happens_every_meeting_is_recovered_and_the_books_are_exact() {
+    let whole =
+        std::env::var("SOAK").map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.parse().unwrap()));
+    let seed = std::env::var("SOAK_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("the same again: SOAK_SEED={seed}");
+    let (mut random, began) = (Rng::with_seed(seed), Instant::now());
+    for number in 1.. {
+        let mut round = Round::begin(random.u64(1..1_000_000)).await;
+        let mut met = Vec::new();
+        // Until half of the files are there: whatever was done to a part of them, the rest follows.
+        while round.bench.simulator.with_counts(|counts| counts.downloads_completed) < u64::from(MEETINGS) {
+            let before = round.bench.simulator.with_counts(|counts| counts.downloads_completed);
+            round.downloads(before + PACE).await;
+            let fault = FAULTS[random.usize(..FAULTS.len())];
+            met.push(fault);
+            round.meet(fault, &mut random).await;
+        }
+        println!("round {number} after {:?}: {met:?}", began.elapsed());
+        round.end().await;
+        if began.elapsed() >= whole {
+            break;
+        }
+    }
+}
