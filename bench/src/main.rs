@@ -1,0 +1,73 @@
+//! What the Redis queue costs, and what others cost on the same machine in the same hour.
+//!
+//! Each repetition of each peer gets a `redis-server` of its own, so that none finds the memory or the append-only file
+//! of another. Repetitions go round the peers, so that a machine that is busy for a while is busy for all of them.
+#![allow(clippy::print_stdout, reason = "the tables are the output")]
+
+mod bullmq;
+mod jobs;
+mod machine;
+mod million;
+mod peer;
+mod pool;
+mod processes;
+mod python;
+mod server;
+mod table;
+
+use std::error::Error;
+
+use clap::{Parser, Subcommand};
+
+use self::peer::{Peer, Plan};
+
+/// Nobody handles these: whoever runs the benchmark reads them.
+type Fault = Box<dyn Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(about = "Measures the Redis queue and its peers; needs redis-server and python3 in the PATH")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Rates, latency and memory of each peer
+    Queue {
+        /// Repetitions of which the median is told
+        #[arg(long, default_value_t = 3)]
+        repeat: usize,
+        /// Only these peers
+        #[arg(long, value_delimiter = ',')]
+        peers: Vec<Peer>,
+        /// A part of the work, in percent, to try something out
+        #[arg(long, default_value_t = 100)]
+        scale: usize,
+        /// A tenth of the work, once: whether it runs, and roughly what it tells
+        #[arg(long, conflicts_with_all = ["repeat", "scale"])]
+        short: bool,
+    },
+    /// A million queued jobs, and an operator's commands on them
+    Million {
+        #[arg(long, default_value_t = 1_000_000)]
+        jobs: u32,
+    },
+    /// A worker process of a measurement
+    #[command(hide = true)]
+    Work { peer: Peer, url: String, concurrency: usize },
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Fault> {
+    match Arguments::parse().what {
+        What::Queue { repeat, peers, scale, short } => {
+            let plan =
+                if short { Plan { repeat: 1, scale: 10 } } else { Plan { repeat: repeat.max(1), scale } };
+            peer::compare(&plan, &peers).await
+        }
+        What::Million { jobs } => million::measure(jobs).await,
+        What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
+        What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
+    }
+}
