@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -69,8 +70,10 @@ impl Composition {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("docker-compose");
+        let mut words = tool().iter();
+        let mut command = Command::new(words.next().expect("a program"));
         command
+            .args(words)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .env("MEETINGS", self.load.meetings.to_string())
             .env("CONCURRENCY", self.load.concurrency.to_string())
@@ -89,7 +92,7 @@ impl Composition {
     /// Runs a command of the tool that has to succeed; answers what it printed.
     pub(crate) fn compose(&self, arguments: &[&str]) -> String {
         printed(
-            &format!("docker-compose {}", arguments.join(" ")),
+            &format!("{} {}", tool().join(" "), arguments.join(" ")),
             &self.command(arguments).output().unwrap(),
         )
     }
@@ -253,6 +256,23 @@ impl Drop for Recovery {
     }
 }
 
+/// The engine's own Compose where there is one, else the older program of that name; `COMPOSE` chooses.
+fn tool() -> &'static [String] {
+    static TOOL: LazyLock<Vec<String>> = LazyLock::new(|| {
+        let asked = std::env::var("COMPOSE").ok().filter(|words| !words.is_empty());
+        let words = asked.unwrap_or_else(|| {
+            let own = succeeds(&["compose", "version"]);
+            if own { "docker compose" } else { "docker-compose" }.to_owned()
+        });
+        words.split_whitespace().map(str::to_owned).collect()
+    });
+    &TOOL
+}
+
+fn succeeds(arguments: &[&str]) -> bool {
+    Command::new("docker").args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
 pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().unwrap();
     printed(&format!("docker {}", arguments.join(" ")), &output).trim().to_owned()
@@ -287,10 +307,7 @@ async fn wait(what: &str, mut reached: impl AsyncFnMut() -> bool) {
 
 /// Whether an engine answers here and the image is there; otherwise says so.
 pub(crate) fn can_run() -> bool {
-    let answers = |arguments: &[&str]| {
-        Command::new("docker").args(arguments).output().is_ok_and(|output| output.status.success())
-    };
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml").exists()
-        && answers(&["info"])
-        && answers(&["image", "inspect", "recapture"])
+        && succeeds(&["info"])
+        && succeeds(&["image", "inspect", "recapture"])
 }

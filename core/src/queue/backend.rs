@@ -48,6 +48,9 @@ pub struct PoolSettings {
     pub drain: Duration,
 }
 
+/// A pool of so many slots has two desks.
+const LARGE: usize = 16;
+
 /// What a pool did in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolEnd {
@@ -72,10 +75,13 @@ where
     let (stop, drained) = (stop.child_token(), CancellationToken::new());
     let holdings = Holdings::new(drained.clone());
     let fatal = Arc::new(OnceLock::new());
-    let slots = Arc::new(Semaphore::new(settings.concurrency.clamp(1, Semaphore::MAX_PERMITS)));
-    let desk = Desk::open(queue.clone(), worker.clone(), slots, Arc::clone(&holdings), stop.clone());
-    let source = Source { queue: queue.clone(), desk, stop: stop.clone(), fatal: Arc::clone(&fatal) };
-    let _renewing = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&holdings).renew(queue)));
+    let sources = shares(settings.concurrency).map(|share| {
+        let slots = Arc::new(Semaphore::new(share));
+        let desk = Desk::open(queue.clone(), worker.clone(), slots, Arc::clone(&holdings), stop.clone());
+        Source { queue: queue.clone(), desk, stop: stop.clone(), fatal: Arc::clone(&fatal) }
+    });
+    let backend = LeaseBackend::new(sources.collect());
+    let _renewing = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&holdings).renew(queue.clone())));
     let _draining = AbortOnDropHandle::new(tokio::spawn(async move {
         stop.cancelled().await;
         tokio::time::sleep(settings.drain).await;
@@ -83,11 +89,10 @@ where
     }));
     let started = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&started);
-    let shell =
-        WorkerBuilder::new(worker.as_str()).backend(LeaseBackend::new(source)).build(move |job: HeldJob| {
-            counter.fetch_add(1, Ordering::SeqCst);
-            run_handler(job.payload().uuid.clone(), handler(job))
-        });
+    let shell = WorkerBuilder::new(worker.as_str()).backend(backend).build(move |job: HeldJob| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        run_handler(job.payload().uuid.clone(), handler(job))
+    });
     // On a task of its own: a caller that blocks a thread of its own on this would make each job cross threads.
     let ended = AbortOnDropHandle::new(tokio::spawn(shell.run())).await;
     let ended =
@@ -98,6 +103,13 @@ where
     ended.map_err(|error| QueueError::Failed { place: worker.to_string(), why: error.to_string() })?;
     let started = started.load(Ordering::SeqCst);
     Ok(PoolEnd { started, unsettled: holdings.unsettled() })
+}
+
+/// The slots of each desk.
+fn shares(concurrency: usize) -> impl Iterator<Item = usize> {
+    let all = concurrency.clamp(1, Semaphore::MAX_PERMITS);
+    let second = if all < LARGE { 0 } else { all / 2 };
+    [all - second, second].into_iter().filter(|share| *share > 0)
 }
 
 /// On a task of its own: handlers use every core, and a panic ends one of them.
@@ -164,24 +176,46 @@ async fn release(jobs: impl IntoIterator<Item = HeldJob>) {
 
 /// The queue as apalis sees it.
 struct LeaseBackend {
-    source: Source,
-    /// The claim, or the wait for one, under way.
-    next: Option<BoxFuture<'static, Vec<HeldJob>>>,
+    lanes: Vec<Lane>,
     /// Claimed, and about to be started: apalis asks again at once for as long as there is any.
     claimed: VecDeque<HeldJob>,
+    stop: CancellationToken,
     closing: Option<BoxFuture<'static, ()>>,
 }
 
+/// One desk, and the claim, or the wait for one, under way there; none once it has ended.
+struct Lane {
+    source: Source,
+    next: Option<BoxFuture<'static, Vec<HeldJob>>>,
+}
+
 impl LeaseBackend {
-    fn new(source: Source) -> Self {
-        Self { source, next: None, claimed: VecDeque::new(), closing: None }
+    fn new(sources: Vec<Source>) -> Self {
+        let begun = |source: Source| Lane { next: Some(source.clone().next().boxed()), source };
+        let stop = sources.first().map(|source| source.stop.clone()).unwrap_or_default();
+        Self {
+            lanes: sources.into_iter().map(begun).collect(),
+            claimed: VecDeque::new(),
+            stop,
+            closing: None,
+        }
     }
 
-    fn poll_claim(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let next = self.next.get_or_insert_with(|| self.source.clone().next().boxed());
-        self.claimed.extend(ready!(next.poll_unpin(cx)));
-        self.next = None;
-        Poll::Ready(())
+    /// Takes what the lanes bring; a lane that brought jobs goes on if the pool does. Whether any is under way.
+    fn poll_lanes(&mut self, cx: &mut Context<'_>, goes_on: bool) -> bool {
+        let mut under_way = false;
+        for Lane { source, next } in &mut self.lanes {
+            let Some(claim) = next else { continue };
+            match claim.poll_unpin(cx) {
+                Poll::Pending => under_way = true,
+                Poll::Ready(jobs) => {
+                    let ended = jobs.is_empty() || !goes_on;
+                    *next = (!ended).then(|| source.clone().next().boxed());
+                    self.claimed.extend(jobs);
+                }
+            }
+        }
+        under_way
     }
 }
 
@@ -198,8 +232,8 @@ impl Backend for LeaseBackend {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        if self.claimed.is_empty() {
-            ready!(self.poll_claim(cx));
+        if self.claimed.is_empty() && self.poll_lanes(cx, true) && self.claimed.is_empty() {
+            return Poll::Pending;
         }
         if let Some(job) = self.claimed.pop_front() {
             return Poll::Ready(Some(Ok(Task::new(job))));
@@ -210,9 +244,9 @@ impl Backend for LeaseBackend {
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Infallible>> {
-        self.source.stop.cancel();
-        if self.next.is_some() {
-            ready!(self.poll_claim(cx));
+        self.stop.cancel();
+        if self.closing.is_none() && self.poll_lanes(cx, false) {
+            return Poll::Pending;
         }
         let claimed = &mut self.claimed;
         let closing = self.closing.get_or_insert_with(|| release(std::mem::take(claimed)).boxed());

@@ -1,4 +1,4 @@
-//! The desk of a pool, where its jobs come back and new ones are handed out, by one call of the queue at a time.
+//! A desk of a pool, where its jobs come back and new ones are handed out, by one call of the queue at a time.
 //!
 //! A job that comes back frees its slot, so the call that takes it back asks for one to put there, if the pool waits for
 //! any; that one starts when the slot is free indeed. So a job costs about one call. A single job goes at once; what
@@ -62,7 +62,7 @@ struct Order {
 }
 
 impl Desk {
-    /// The desk of one worker. It fills no orders after `stop`.
+    /// A desk of one worker, with slots that no other desk has. It fills no orders after `stop`.
     pub(super) fn open(
         queue: Queue,
         worker: WorkerId,

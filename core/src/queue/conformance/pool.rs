@@ -69,20 +69,27 @@ impl Floor {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        self.pool_until(self.stop.clone(), concurrency, drain, work)
+    }
+
+    /// The same, with a stop of its own.
+    fn pool_until<F>(
+        &self,
+        stop: CancellationToken,
+        concurrency: usize,
+        drain: Duration,
+        work: impl Fn(HeldJob, UnboundedSender<Report>) -> F + Send + 'static,
+    ) -> JoinHandle<Result<PoolEnd, QueueError>>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let report = self.report.clone();
         let settings = PoolSettings { concurrency, drain };
-        tokio::spawn(run_pool(
-            self.bench.queue.clone(),
-            WorkerId::new(),
-            settings,
-            self.stop.clone(),
-            move |job| {
-                let started =
-                    Report::Started { meeting: job.payload().uuid.to_string(), starts: job.starts() };
-                report.send(started).unwrap();
-                work(job, report.clone())
-            },
-        ))
+        tokio::spawn(run_pool(self.bench.queue.clone(), WorkerId::new(), settings, stop, move |job| {
+            let started = Report::Started { meeting: job.payload().uuid.to_string(), starts: job.starts() };
+            report.send(started).unwrap();
+            work(job, report.clone())
+        }))
     }
 
     pub(crate) async fn next(&mut self) -> Report {
@@ -134,12 +141,19 @@ pub(crate) async fn a_pool_works_everything_off(store: Store) {
     let meetings: Vec<u32> = (0..200).collect();
     let run = floor.bench.run_with(&meetings).await;
     floor.bench.queue.enumerated(&run, &[]).await.unwrap();
-    let pool = floor.pool(8, LONG, recover);
+    // One desk, and two.
+    let pools = [floor.pool(8, LONG, recover), floor.pool(40, LONG, recover)];
     for _ in 0..2 * meetings.len() {
         assert_ne!(floor.next().await, Report::Settled(Settled::Lost));
     }
     floor.stop.cancel();
-    assert_eq!(pool.await.unwrap(), Ok(PoolEnd { started: 200, unsettled: 0 }));
+    let mut started = 0;
+    for pool in pools {
+        let end = pool.await.unwrap().unwrap();
+        assert_eq!(end.unsettled, 0);
+        started += end.started;
+    }
+    assert_eq!(started, 200);
     let run = floor.bench.run(&run).await;
     assert_eq!((run.state, run.counts.recovered), (RunState::Completed, 200));
     assert_eq!(floor.depth().await, Depth::default());
@@ -160,29 +174,39 @@ pub(crate) async fn a_job_that_is_enqueued_to_an_idle_pool_starts(store: Store) 
 
 pub(crate) async fn a_pool_leases_no_more_than_it_works_on(store: Store) {
     let mut floor = Floor::new(store, LONG).await;
-    let gate = Arc::new(Semaphore::new(0));
-    floor.bench.run_with(&[1, 2, 3, 4, 5, 6, 7]).await;
-    let key = Arc::clone(&gate);
-    let pool = floor.pool(3, LONG, move |job, report| {
-        let key = Arc::clone(&key);
-        async move {
-            key.acquire().await.unwrap().forget();
-            recover(job, report).await;
+    // The larger pool has two desks.
+    for (slots, meetings) in [(3_u32, 0..7), (21, 100..130)] {
+        let meetings: Vec<u32> = meetings.collect();
+        let all = u32::try_from(meetings.len()).unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        floor.bench.run_with(&meetings).await;
+        let (key, stop) = (Arc::clone(&gate), floor.stop.child_token());
+        let hold = move |job, report| {
+            let key = Arc::clone(&key);
+            async move {
+                key.acquire().await.unwrap().forget();
+                recover(job, report).await;
+            }
+        };
+        let pool = floor.pool_until(stop.clone(), slots as usize, LONG, hold);
+        let mut first: Vec<_> = Vec::new();
+        for _ in 0..slots {
+            first.push(floor.next().await);
         }
-    });
-    for meeting in 1..=3 {
-        assert_eq!(floor.next().await, started(meeting, 1));
+        // The most urgent ones; with two desks they start in any order.
+        assert!(meetings[..slots as usize].iter().all(|meeting| first.contains(&started(*meeting, 1))));
+        for done in 0..all - slots {
+            let depth = floor.depth().await;
+            assert_eq!((depth.leased, depth.ready), (slots.into(), (all - slots - done).into()));
+            gate.add_permits(1);
+            assert_eq!(floor.next().await, Report::Settled(Settled::Done));
+            assert!(matches!(floor.next().await, Report::Started { .. }));
+        }
+        gate.add_permits(slots as usize);
+        stop.cancel();
+        assert_eq!(pool.await.unwrap(), Ok(PoolEnd { started: all.into(), unsettled: 0 }));
+        floor.forget_reports();
     }
-    for done in 0..4 {
-        let depth = floor.depth().await;
-        assert_eq!((depth.leased, depth.ready), (3, 4 - done));
-        gate.add_permits(1);
-        assert_eq!(floor.next().await, Report::Settled(Settled::Done));
-        assert!(matches!(floor.next().await, Report::Started { .. }));
-    }
-    gate.add_permits(3);
-    floor.stop.cancel();
-    assert_eq!(pool.await.unwrap(), Ok(PoolEnd { started: 7, unsettled: 0 }));
 }
 
 /// Whoever cancels is another process. The next renewal is twenty seconds away.

@@ -55,11 +55,13 @@ pub(crate) async fn a_queue_that_fails_for_good_ends_the_pool(store: Store) {
 
 /// Between any two steps of claiming, starting, renewing and settling.
 pub(crate) async fn a_stop_at_any_moment_leaves_nothing_leased(store: Store) {
-    const JOBS: u32 = 12;
+    const JOBS: u32 = 30;
     let mut floor = Floor::new(store, LONG).await;
-    for moment in 0..24 {
+    for moment in 0..36 {
+        // With one desk and with two.
+        let slots = if moment % 3 == 0 { 18 } else { 4 };
         let run = floor.bench.run_with(&(0..JOBS).collect::<Vec<_>>()).await;
-        let pool = floor.pool(4, Duration::ZERO, |job, report| async move {
+        let pool = floor.pool(slots, Duration::ZERO, |job, report| async move {
             tokio::task::yield_now().await;
             if job.starts() % 2 == 0 {
                 until_interrupted(job, report).await;
