@@ -130,17 +130,26 @@ pub fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return Failure::CouldNotRun(error.to_string()).tell(),
     };
-    telemetry::start(&level(&cli.command, &loaded), loaded.config.log.format);
+    let telemetry = match telemetry::start(&loaded.config, &level(&cli.command, &loaded), progress::AboveBars)
+    {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Failure::CouldNotRun(error.to_string()).tell(),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::CouldNotRun(format!("no threads to run on: {error}")).tell(),
     };
     let done = runtime.block_on(async {
-        let stop = shutdown::on_signals().map_err(|error| Failure::CouldNotRun(error.to_string()))?;
+        let stop = shutdown::on_signals()?;
+        // What stays for long is turned up and down in place; a terminal that hangs up ends all else.
+        if cli.command.stays() {
+            telemetry.on_hangup(move || sources.log_level())?;
+        }
         Box::pin(run(cli.command, loaded, stop)).await
     });
     // A blocked write of an abandoned download must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    telemetry.end();
     ended(done)
 }
 
@@ -148,11 +157,18 @@ fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
     done.unwrap_or_else(|failure| failure.tell())
 }
 
+impl Command {
+    /// Whether it runs until it is stopped.
+    fn stays(&self) -> bool {
+        matches!(self, Self::Worker | Self::Serve(_) | Self::Das)
+    }
+}
+
 /// In the foreground the progress display tells what matters; a level that somebody chose is kept.
 fn level(command: &Command, loaded: &Loaded) -> String {
     let level = loaded.config.log.level.clone();
     match command {
-        Command::Worker | Command::Serve(_) | Command::Das => level,
+        command if command.stays() => level,
         _ if level == "info" => "warn".to_owned(),
         _ => level,
     }
