@@ -1,6 +1,7 @@
 //! The command line: one file a command. stdout carries results only; progress and logs go to stderr.
 
 mod buffer;
+mod completions;
 mod config;
 mod control;
 mod das;
@@ -21,7 +22,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use recapture_core::config::{Config, Loaded, Sources};
-use recapture_core::run::RunId;
 use recapture_core::{shutdown, telemetry};
 use tokio_util::sync::CancellationToken;
 
@@ -71,19 +71,21 @@ enum Command {
     /// Puts what failed back on the queue
     Retry(control::Retry),
     /// Ends a run and takes its meetings off the queue
-    Cancel(OfRun),
+    Cancel(control::Cancel),
     /// Hands out no more work: of one run, or none at all
-    Pause(OfAnyRun),
+    Pause(control::Pause),
     /// Takes a pause back
-    Resume(OfAnyRun),
+    Resume(control::Resume),
     /// Recovers what waits on the queue, until it is stopped
+    #[command(after_help = WORKER_EXAMPLES)]
     Worker,
-    /// Looks for missing meetings by itself, watches the folder of CSV files, and serves health and metrics, until it
-    /// is stopped
+    /// Looks for missing meetings by itself, watches the folder of CSV files, and serves the dashboard, the API, health
+    /// and metrics, until it is stopped
     Serve(serve::Arguments),
     /// Looks after the capture buffer
     Buffer(buffer::Arguments),
     /// Serves a contact database as a data access service, until it is stopped
+    #[command(after_help = DAS_EXAMPLES)]
     Das,
     /// Checks each connection, credential and scope
     Doctor(doctor::Arguments),
@@ -93,23 +95,32 @@ enum Command {
     Config(config::Arguments),
     /// A whole recovery on this machine against a simulated Zoom; nothing to install
     Demo(demo::Arguments),
+    /// Prints what a shell needs to complete these commands
+    Completions(completions::Completions),
+    /// Writes the manual pages of these commands
+    Man(completions::Man),
 }
 
-#[derive(Args)]
-struct OfRun {
-    /// The run's id
-    run: RunId,
-}
+const WORKER_EXAMPLES: &str = "\
+Examples:
+  recapture worker --config recapture.toml
+  recapture worker --set queue.url=redis://127.0.0.1 --set worker.concurrency=16
 
-#[derive(Args)]
-struct OfAnyRun {
-    /// The run's id; without it the whole queue
-    run: Option<RunId>,
-}
+SIGTERM drains; SIGHUP reads log.level of the configuration anew.";
+
+const DAS_EXAMPLES: &str = "\
+Examples:
+  recapture das --set contacts.url=sqlite:///var/lib/recapture/contacts.db --set server.listen=127.0.0.1:8090";
 
 /// Parses the arguments, runs the command, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // These say what the program can do, whatever it is configured to.
+    match &cli.command {
+        Command::Completions(arguments) => return ended(completions::completions(arguments)),
+        Command::Man(arguments) => return ended(completions::man(arguments)),
+        _ => {}
+    }
     // The demo brings its own configuration.
     let sources = match &cli.command {
         Command::Demo(_) => Sources { file: None, env: Vec::new(), flags: cli.global.settings.clone() },
@@ -119,25 +130,45 @@ pub fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return Failure::CouldNotRun(error.to_string()).tell(),
     };
-    telemetry::start(&level(&cli.command, &loaded), loaded.config.log.format);
+    let telemetry = match telemetry::start(&loaded.config, &level(&cli.command, &loaded), progress::AboveBars)
+    {
+        Ok(telemetry) => telemetry,
+        Err(error) => return Failure::CouldNotRun(error.to_string()).tell(),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::CouldNotRun(format!("no threads to run on: {error}")).tell(),
     };
     let done = runtime.block_on(async {
-        let stop = shutdown::on_signals().map_err(|error| Failure::CouldNotRun(error.to_string()))?;
+        let stop = shutdown::on_signals()?;
+        // What stays for long is turned up and down in place; a terminal that hangs up ends all else.
+        if cli.command.stays() {
+            telemetry.on_hangup(move || sources.log_level())?;
+        }
         Box::pin(run(cli.command, loaded, stop)).await
     });
     // A blocked write of an abandoned download must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    telemetry.end();
+    ended(done)
+}
+
+fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
     done.unwrap_or_else(|failure| failure.tell())
+}
+
+impl Command {
+    /// Whether it runs until it is stopped.
+    fn stays(&self) -> bool {
+        matches!(self, Self::Worker | Self::Serve(_) | Self::Das)
+    }
 }
 
 /// In the foreground the progress display tells what matters; a level that somebody chose is kept.
 fn level(command: &Command, loaded: &Loaded) -> String {
     let level = loaded.config.log.level.clone();
     match command {
-        Command::Worker | Command::Serve(_) | Command::Das => level,
+        command if command.stays() => level,
         _ if level == "info" => "warn".to_owned(),
         _ => level,
     }
@@ -150,9 +181,9 @@ async fn run(command: Command, loaded: Loaded, stop: CancellationToken) -> Resul
         Command::Report(arguments) => report::run(arguments, loaded).await,
         Command::Verify(arguments) => verify::run(arguments, loaded).await,
         Command::Retry(arguments) => control::retry(arguments, loaded).await,
-        Command::Cancel(OfRun { run }) => control::cancel(run, loaded).await,
-        Command::Pause(OfAnyRun { run }) => control::pause(run, loaded).await,
-        Command::Resume(OfAnyRun { run }) => control::resume(run, loaded).await,
+        Command::Cancel(arguments) => control::cancel(arguments, loaded).await,
+        Command::Pause(arguments) => control::pause(arguments, loaded).await,
+        Command::Resume(arguments) => control::resume(arguments, loaded).await,
         Command::Worker => {
             recapture_worker::run(&loaded.config, stop).await?;
             Ok(ExitCode::SUCCESS)
@@ -164,5 +195,8 @@ async fn run(command: Command, loaded: Loaded, stop: CancellationToken) -> Resul
         Command::Healthcheck(arguments) => healthcheck::run(arguments, loaded).await,
         Command::Config(arguments) => config::run(&arguments, &loaded),
         Command::Demo(arguments) => demo::run(arguments, loaded, stop).await,
+        // Answered before anything was opened.
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => completions::man(&arguments),
     }
 }

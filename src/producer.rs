@@ -23,7 +23,7 @@ mod page;
 mod persist;
 mod seen;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
 use recapture_core::contacts::{Contacts, ContactsError};
@@ -32,6 +32,7 @@ use recapture_core::meeting::{Meeting, MeetingUuid};
 use recapture_core::queue::{Enqueued, JobPayload, NewJob, Queue, QueueError, Wanted};
 use recapture_core::reconcile::{Rules, Verdict};
 use recapture_core::run::{Counts, Mode, RunId, Tally, Unproven};
+use recapture_core::trace::{self, Detected};
 use recapture_core::zoom::{Zoom, ZoomError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -111,13 +112,19 @@ struct Taken {
 
 impl Producer<'_> {
     /// Takes a batch of meetings that were not seen before: compares, enqueues, counts, records.
-    async fn take(&self, batch: Vec<Meeting>) -> Result<Taken, ProducerError> {
+    async fn take(&self, batch: Vec<Meeting>, listed: SystemTime) -> Result<Taken, ProducerError> {
+        let compared = SystemTime::now();
         let verdicts = compare::compare(self, &batch).await?;
-        self.put(&batch, verdicts).await
+        self.put(&batch, verdicts, [listed, compared]).await
     }
 
-    /// Puts a compared batch where verdicts go.
-    async fn put(&self, batch: &[Meeting], verdicts: Vec<Verdict>) -> Result<Taken, ProducerError> {
+    /// Puts a compared batch where verdicts go; with when it was asked of Zoom and of the platform.
+    async fn put(
+        &self,
+        batch: &[Meeting],
+        verdicts: Vec<Verdict>,
+        asked_at: [SystemTime; 2],
+    ) -> Result<Taken, ProducerError> {
         let mut taken = Taken::default();
         for (meeting, verdict) in batch.iter().zip(&verdicts) {
             match verdict {
@@ -128,7 +135,7 @@ impl Producer<'_> {
         }
         match &self.sink {
             Sink::Run { run, queue, evidence } => {
-                self.enqueue(run, queue, evidence, batch, verdicts).await?;
+                self.enqueue(run, queue, evidence, batch, verdicts, asked_at).await?;
             }
             Sink::Dry { show, counts } => {
                 let mut counts = counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -148,6 +155,7 @@ impl Producer<'_> {
         evidence: &Evidence,
         batch: &[Meeting],
         verdicts: Vec<Verdict>,
+        [listed, compared]: [SystemTime; 2],
     ) -> Result<(), ProducerError> {
         let (mut jobs, mut tally, mut records) = (Vec::new(), Tally::default(), Vec::new());
         let mut job_records = Vec::new();
@@ -188,8 +196,13 @@ impl Producer<'_> {
         }
         let enqueued = when_there_is_room(queue, &self.stop, || queue.enqueue(run, &jobs, tally)).await?;
         for (record, enqueued) in job_records.iter_mut().zip(enqueued) {
-            if let Enqueued::Duplicate { owner } = enqueued {
-                record.queued_by = Some(owner);
+            match enqueued {
+                Enqueued::Duplicate { owner } => record.queued_by = Some(owner),
+                Enqueued::Already => {}
+                Enqueued::New => {
+                    let MeetingVerdict { meeting, verdict, .. } = &*record;
+                    trace::detected(&Detected { run, meeting, verdict, listed, compared });
+                }
             }
         }
         records.extend(job_records);

@@ -12,6 +12,7 @@ mod peer;
 mod pool;
 mod processes;
 mod python;
+mod serve;
 mod server;
 mod table;
 
@@ -53,6 +54,8 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         jobs: u32,
     },
+    /// Clients that look on while a recovery runs in `recapture serve`
+    Serve(serve::Plan),
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -67,6 +70,7 @@ async fn main() -> Result<(), Fault> {
             peer::compare(&plan, &peers).await
         }
         What::Million { jobs } => million::measure(jobs).await,
+        What::Serve(plan) => serve::measure(&plan).await,
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }

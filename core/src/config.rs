@@ -32,7 +32,8 @@ pub use hosts::{HostPattern, NoHostPattern};
 pub use layers::Origin;
 pub use redis_address::{Node, RedisAddress};
 pub use sections::{
-    Automatic, Csv, Evidence, Exclude, ExcludedKind, Log, LogFormat, Queue, Security, Server, Worker,
+    Automatic, Csv, Evidence, Exclude, ExcludedKind, Log, LogFormat, Queue, Security, Server, Telemetry,
+    Worker,
 };
 pub use zoom::{Category, Credentials, Fingerprint, MissingCredentials, Plan, Zoom, ZoomLimits};
 
@@ -74,6 +75,7 @@ pub struct Config {
     pub security: Security,
     pub exclude: Exclude,
     pub log: Log,
+    pub telemetry: Telemetry,
 }
 
 /// The layers over the embedded default, as values.
@@ -93,6 +95,11 @@ impl Sources {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let env = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect();
         Self { file, env, flags }
+    }
+
+    /// `log.level` as these layers have it now; what is wrong with them otherwise.
+    pub fn log_level(&self) -> Result<String, String> {
+        Config::load(self).map(|loaded| loaded.config.log.level).map_err(|error| error.to_string())
     }
 }
 
@@ -127,6 +134,7 @@ impl Config {
             csv: Csv::read(reader),
             evidence: Evidence::read(reader),
             server: Server::read(reader),
+            telemetry: Telemetry::read(reader, &security),
             security,
             exclude: Exclude::read(reader),
             log: Log::read(reader),

@@ -28,6 +28,7 @@ pub mod secret;
 pub mod shutdown;
 pub mod signature;
 pub mod telemetry;
+pub mod trace;
 pub mod zoom;
 
 /// How many random cases a fuzz test runs: thousands in the suite, `FUZZ_CASES` of them for `make fuzz`.

@@ -22,7 +22,7 @@ use url::Url;
 
 pub use download::Body;
 pub use error::{Answer, DownloadError, ZoomError};
-pub use limiter::{Limiter, LongWait};
+pub use limiter::{LimitUse, Limiter, LongWait};
 pub use sharing::Sharing;
 pub use wire::{Instance, Page};
 
@@ -101,6 +101,11 @@ impl Zoom {
             request_timeout: settings.request_timeout,
             http: client,
         })
+    }
+
+    /// What this process used of the rate that it may ask at, in the last hour.
+    pub fn limit_use(&self, category: Category) -> LimitUse {
+        self.limiter.used(category)
     }
 
     /// One page of what Zoom archived in a slice of at most seven days. `to` is resent as Zoom returned it: a page

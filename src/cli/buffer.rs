@@ -13,12 +13,14 @@ use recapture_core::evidence::Evidence;
 use recapture_core::http;
 use recapture_core::period::parse_length;
 use recapture_core::queue::WorkerId;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Failure, output};
 use crate::purge::{Purge, PurgeError, Stays, purge};
 
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -30,7 +32,13 @@ enum Command {
     Purge(PurgeArguments),
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  recapture buffer purge --older-than 30d --dry-run
+  recapture buffer purge --older-than 30d --json";
+
 #[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
 struct PurgeArguments {
     /// How long ago a meeting has to have been completed: 30d
     #[arg(long, value_name = "LENGTH", value_parser = length)]
@@ -38,10 +46,25 @@ struct PurgeArguments {
     /// Says what would be removed, and removes nothing
     #[arg(long)]
     dry_run: bool,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn length(text: &str) -> Result<Duration, String> {
     parse_length(text).map_err(|error| error.to_string())
+}
+
+const NOT_EMPTY: &str = "something else is in it";
+
+impl Stays {
+    fn words(&self) -> String {
+        match self {
+            Self::Unreadable(why) => why.clone(),
+            Self::NoContact => "the platform has no contact of it".to_owned(),
+            Self::Unconfirmed { file_id } => format!("the platform does not confirm file {file_id}"),
+        }
+    }
 }
 
 impl From<PurgeError> for Failure {
@@ -55,7 +78,7 @@ pub(super) async fn run(
     loaded: Loaded,
     stop: CancellationToken,
 ) -> Result<ExitCode, Failure> {
-    let Command::Purge(PurgeArguments { older_than, dry_run }) = arguments.command;
+    let Command::Purge(PurgeArguments { older_than, dry_run, json }) = arguments.command;
     let config = &loaded.config;
     let could_not = |error: &dyn std::fmt::Display| Failure::CouldNotRun(error.to_string());
     let buffer = Buffer::open_to_read(&config.buffer).await?;
@@ -70,8 +93,25 @@ pub(super) async fn run(
     let purged = purge(&buffer, &contacts, recorded, before, &stop).await;
     // Sealed even if it stopped halfway: what was removed is recorded.
     evidence.tend().await?;
-    output::print(&words(&purged?, dry_run))?;
+    let purged = purged?;
+    output::print_either(json, &object(&purged, dry_run), &words(&purged, dry_run))?;
     Ok(output::done())
+}
+
+fn object(purge: &Purge, dry_run: bool) -> Value {
+    let removed =
+        purge.removed.iter().map(|(folder, size)| json!({ "folder": folder.as_str(), "bytes": size }));
+    let unconfirmed =
+        purge.stay.iter().map(|(folder, why)| json!({ "folder": folder.as_str(), "why": why.words() }));
+    let not_empty =
+        purge.not_empty.iter().map(|folder| json!({ "folder": folder.as_str(), "why": NOT_EMPTY }));
+    json!({
+        "schema": "recapture.purge/1",
+        "dry_run": dry_run,
+        "removed": removed.collect::<Vec<_>>(),
+        "stay": unconfirmed.chain(not_empty).collect::<Vec<_>>(),
+        "not_due": purge.not_due,
+    })
 }
 
 fn words(purge: &Purge, dry_run: bool) -> String {
@@ -81,15 +121,10 @@ fn words(purge: &Purge, dry_run: bool) -> String {
         let _ = writeln!(text, "{verb}  {}  {}", folder.as_str(), output::bytes(*size));
     }
     for (folder, why) in &purge.stay {
-        let why = match why {
-            Stays::Unreadable(why) => why.clone(),
-            Stays::NoContact => "the platform has no contact of it".to_owned(),
-            Stays::Unconfirmed { file_id } => format!("the platform does not confirm file {file_id}"),
-        };
-        let _ = writeln!(text, "stays  {}: {why}", folder.as_str());
+        let _ = writeln!(text, "stays  {}: {}", folder.as_str(), why.words());
     }
     for folder in &purge.not_empty {
-        let _ = writeln!(text, "stays  {}: something else is in it", folder.as_str());
+        let _ = writeln!(text, "stays  {}: {NOT_EMPTY}", folder.as_str());
     }
     let bytes = purge.removed.iter().map(|(_, size)| size).sum();
     let _ = writeln!(

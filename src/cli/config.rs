@@ -8,6 +8,9 @@ use recapture_core::config::Loaded;
 use super::{Failure, output};
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture config
+  recapture config --config recapture.toml --set zoom.plan=business --json")]
 pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]

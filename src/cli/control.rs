@@ -4,13 +4,18 @@ use std::process::ExitCode;
 
 use recapture_core::config::Loaded;
 use recapture_core::meeting::MeetingUuid;
-use recapture_core::queue::{Queue, RetryReport};
+use recapture_core::queue::{CancelReport, Queue, RetryReport};
 use recapture_core::reason::Reason;
 use recapture_core::run::RunId;
+use serde_json::json;
 
 use super::{Failure, output};
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture retry 01K8ZQ6T5W3N9F2M7B4C1D0E8G
+  recapture retry 01K8ZQ6T5W3N9F2M7B4C1D0E8G --reason network
+  recapture retry 01K8ZQ6T5W3N9F2M7B4C1D0E8G --meeting '/aB3dE//gHiJkL4mNoPqRg=='")]
 pub(super) struct Retry {
     /// The run's id
     run: RunId,
@@ -20,6 +25,48 @@ pub(super) struct Retry {
     /// Only what failed for this reason, as `recapture report` names it
     #[arg(long, value_name = "REASON", value_parser = reason, conflicts_with = "meetings")]
     reason: Option<Reason>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture cancel 01K8ZQ6T5W3N9F2M7B4C1D0E8G
+
+What is stored stays; the same recovery, asked for again, goes on from there.")]
+pub(super) struct Cancel {
+    /// The run's id
+    run: RunId,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture pause                                   the whole queue
+  recapture pause 01K8ZQ6T5W3N9F2M7B4C1D0E8G        one run
+
+What is under way is finished. `recapture resume` takes it back.")]
+pub(super) struct Pause {
+    /// The run's id; without it the whole queue
+    run: Option<RunId>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture resume
+  recapture resume 01K8ZQ6T5W3N9F2M7B4C1D0E8G")]
+pub(super) struct Resume {
+    /// The run's id; without it the whole queue
+    run: Option<RunId>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn reason(word: &str) -> Result<Reason, String> {
@@ -44,10 +91,12 @@ pub(super) async fn retry(arguments: Retry, loaded: Loaded) -> Result<ExitCode, 
         Some(none) if none.is_empty() => RetryReport::default(),
         only => queue.retry(&arguments.run, only.as_deref()).await?,
     };
-    output::print(&format!(
-        "{} back on the queue, {} on it already. `recapture worker` or the next `recapture recover` takes them up.\n",
-        report.requeued, report.already_queued
-    ))?;
+    let RetryReport { requeued, already_queued } = report;
+    let words = format!(
+        "{requeued} back on the queue, {already_queued} on it already. `recapture worker` or the next `recapture recover` takes them up.\n"
+    );
+    let object = json!({ "run": arguments.run, "requeued": requeued, "already_queued": already_queued });
+    output::print_either(arguments.json, &object, &words)?;
     queue.close().await;
     Ok(output::done())
 }
@@ -64,31 +113,36 @@ async fn failed_for(queue: &Queue, run: &RunId, reason: Reason) -> Result<Vec<Me
     }
 }
 
-pub(super) async fn cancel(run: RunId, loaded: Loaded) -> Result<ExitCode, Failure> {
+pub(super) async fn cancel(arguments: Cancel, loaded: Loaded) -> Result<ExitCode, Failure> {
+    let Cancel { run, json } = arguments;
     let queue = open_queue(&loaded).await?;
-    let report = queue.cancel(&run).await?;
-    output::print(&format!(
-        "run {run} is {}; {} meetings were taken off the queue, {} stay for other runs\n",
-        report.state.as_str(),
-        report.removed,
-        report.passed_on
-    ))?;
+    let CancelReport { state, removed, passed_on } = queue.cancel(&run).await?;
+    let state = state.as_str();
+    let words = format!(
+        "run {run} is {state}; {removed} meetings were taken off the queue, {passed_on} stay for other runs\n"
+    );
+    let object = json!({ "run": run, "state": state, "removed": removed, "passed_on": passed_on });
+    output::print_either(json, &object, &words)?;
     queue.close().await;
     Ok(output::done())
 }
 
-pub(super) async fn pause(run: Option<RunId>, loaded: Loaded) -> Result<ExitCode, Failure> {
+pub(super) async fn pause(arguments: Pause, loaded: Loaded) -> Result<ExitCode, Failure> {
+    let Pause { run, json } = arguments;
     let queue = open_queue(&loaded).await?;
     queue.pause(run.as_ref()).await?;
-    output::print(&format!("{} is paused; what is under way is finished\n", subject(run.as_ref())))?;
+    let words = format!("{} is paused; what is under way is finished\n", subject(run.as_ref()));
+    output::print_either(json, &json!({ "run": run, "paused": true }), &words)?;
     queue.close().await;
     Ok(output::done())
 }
 
-pub(super) async fn resume(run: Option<RunId>, loaded: Loaded) -> Result<ExitCode, Failure> {
+pub(super) async fn resume(arguments: Resume, loaded: Loaded) -> Result<ExitCode, Failure> {
+    let Resume { run, json } = arguments;
     let queue = open_queue(&loaded).await?;
     queue.resume(run.as_ref()).await?;
-    output::print(&format!("{} goes on\n", subject(run.as_ref())))?;
+    let words = format!("{} goes on\n", subject(run.as_ref()));
+    output::print_either(json, &json!({ "run": run, "paused": false }), &words)?;
     queue.close().await;
     Ok(output::done())
 }

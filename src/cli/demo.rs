@@ -15,6 +15,9 @@ use super::progress::say;
 use super::{Failure, recover};
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture demo
+  recapture demo --meetings 5000 --faults 0.05 --folder /tmp/demo")]
 pub(super) struct Arguments {
     /// How many meetings the simulated Zoom has
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]

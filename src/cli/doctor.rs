@@ -28,6 +28,11 @@ const CLASSIC: &str = "recording:read";
 const LITTLE_ROOM: u64 = 10_000_000_000;
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture doctor
+  recapture doctor --config recapture.toml --json | jq '.[] | select(.ok | not)'
+
+Exit codes: 0 everything is in place; 1 something is not.")]
 pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]

@@ -16,6 +16,11 @@ use super::{Failure, output};
 const WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture healthcheck serve
+  recapture healthcheck worker --set worker.listen=0.0.0.0:8081
+
+Exit codes: 0 it is well; 1 it is not, or there is none.")]
 pub(super) struct Arguments {
     /// Which process of this machine or container is asked
     #[arg(value_enum)]

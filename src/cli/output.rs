@@ -21,6 +21,11 @@ pub(super) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
+/// For scripts as JSON, for people in words.
+pub(super) fn print_either(json: bool, value: &impl serde::Serialize, words: &str) -> Result<(), Failure> {
+    if json { print_json(value) } else { print(words) }
+}
+
 pub(super) fn done() -> ExitCode {
     ExitCode::SUCCESS
 }

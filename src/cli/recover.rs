@@ -219,7 +219,7 @@ async fn recover(
         inbox.assign(opened, &run.id).await?;
         what = What::Meetings(inbox.asked());
     }
-    let display = Display::new(false);
+    let display = Display::new();
     let tell = |news: News<'_>| match news {
         News::Listing(progress) => display.listing(&progress),
         News::Listed => display.listed(),

@@ -12,11 +12,18 @@ use super::{Failure, output};
 use crate::report::{Report, ReportError};
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture report 01K8ZQ6T5W3N9F2M7B4C1D0E8G
+  recapture report 01K8ZQ6T5W3N9F2M7B4C1D0E8G --format html -o recovery.html
+  recapture report 01K8ZQ6T5W3N9F2M7B4C1D0E8G --json | jq '.meetings[] | .reason'")]
 pub(super) struct Arguments {
     /// The run's id
     run: RunId,
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Writes to a file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -49,7 +56,8 @@ pub(super) async fn run(arguments: Arguments, loaded: Loaded) -> Result<ExitCode
     })?;
     let report = Report::read(&queue, &buffer, run).await?;
     queue.close().await;
-    let text = match arguments.format {
+    let format = if arguments.json { Format::Json } else { arguments.format };
+    let text = match format {
         Format::Text => report.to_text(),
         Format::Csv => report.to_csv(),
         Format::Html => report.to_html(),

@@ -21,6 +21,10 @@ const WATCH_EVERY: Duration = Duration::from_secs(1);
 const MOST_RUNS: u32 = 50;
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  recapture status                                        runs, what is covered, what is lost soon
+  recapture status 01K8ZQ6T5W3N9F2M7B4C1D0E8G --watch     one run, until it ends
+  recapture status --json | jq '.queue.nearest_deadline'")]
 pub(super) struct Arguments {
     /// The run's id; without it the newest runs are listed, and what is covered
     run: Option<RunId>,

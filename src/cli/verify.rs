@@ -14,7 +14,12 @@ use super::{Failure, output};
 use crate::verify::{self, Progress, Verification, VerifyError};
 
 #[derive(clap::Args)]
-#[command(after_help = "Needs the capture buffer alone: no server, no queue, no key.
+#[command(after_help = "Examples:
+  recapture verify                                        the whole buffer
+  recapture verify 01K8ZQ6T5W3N9F2M7B4C1D0E8G             one run and the meetings that it recovered
+  recapture verify --set buffer.url=/mnt/archive --json
+
+Needs the capture buffer alone: no server, no queue, no key.
 Exit codes: 0 everything verifies; 1 could not run; 4 something does not verify.")]
 pub(super) struct Arguments {
     /// The run's id, for its evidence and the meetings that it recovered; without it the whole buffer

@@ -9,6 +9,7 @@
 //! The rules that exclude meetings do not apply: they explain why nobody misses a meeting, and this one is asked for.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -186,6 +187,7 @@ async fn take(
         return Ok(0);
     }
     let (meetings, doubts): (Vec<Meeting>, Vec<Option<String>>) = looked_up.into_iter().unzip();
+    let asked_at = SystemTime::now();
     let mut verdicts = compare(producer, &meetings).await?;
     for (verdict, doubt) in verdicts.iter_mut().zip(doubts) {
         if *verdict == Verdict::Present
@@ -194,7 +196,7 @@ async fn take(
             *verdict = Verdict::Indeterminate { why };
         }
     }
-    Ok(producer.put(&meetings, verdicts).await?.detected)
+    Ok(producer.put(&meetings, verdicts, [asked_at; 2]).await?.detected)
 }
 
 /// A meeting of which Zoom says nothing.

@@ -5,6 +5,8 @@
 //! is settled by a second listing, because archives may complete while pages are read; one that stays makes the
 //! slice *unproven*, which the run's exit code tells.
 
+use std::time::SystemTime;
+
 use chrono::{DateTime, Utc};
 use recapture_core::evidence::Entry;
 use recapture_core::period::Period;
@@ -166,6 +168,7 @@ async fn list_once(
     // As Zoom returned it: the next page token is bound to it.
     let mut asked = slice;
     for number in 1.. {
+        let asked_at = SystemTime::now();
         let listed = persist(producer, || producer.zoom.list(asked, dimension, token.as_deref())).await?;
         let before = listing.distinct.len();
         let (page, mut line) = listing.read(listed, slice, dimension, number);
@@ -177,7 +180,7 @@ async fn list_once(
         let new: Vec<_> =
             page.meetings.into_iter().filter(|meeting| listing.holds(meeting, &mut sweep.seen)).collect();
         sweep.done.listed += new.len() as u64;
-        let found = if new.is_empty() { Taken::default() } else { producer.take(new).await? };
+        let found = if new.is_empty() { Taken::default() } else { producer.take(new, asked_at).await? };
         sweep.done.detected += found.detected;
         for uuid in &found.indeterminate {
             listing.indeterminate += u64::from(sweep.doubtful.is_new(uuid));

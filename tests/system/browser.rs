@@ -133,6 +133,9 @@ impl Browser {
                 std::fs::write(file, decode(shot["data"].as_str().unwrap())).unwrap();
                 let overflow = self.run("return document.documentElement.scrollWidth > innerWidth").await;
                 assert_eq!(overflow, json!(false), "{name} is wider than a {shape} screen");
+                let out_of_reach = "return [...document.querySelectorAll('td button')].some((button) =>
+                    button.getBoundingClientRect().right > innerWidth)";
+                assert_eq!(self.run(out_of_reach).await, json!(false), "{name}: a button, {shape}");
             }
         }
         self.protocol("Emulation.clearDeviceMetricsOverride", json!({})).await;
@@ -267,9 +270,11 @@ async fn a_recovery_is_begun_watched_and_mended_in_a_browser() {
     browser.run("document.activeElement.blur()").await;
     browser.shows("Throughput").await;
     browser.photograph("run").await;
-    for (path, words) in
-        [("/", "8 of 8"), ("/coverage", "Automatic recovery is off"), ("/workers", "No worker holds")]
-    {
+    for (path, words) in [
+        ("/", "8 of 8"),
+        ("/coverage", "Automatic recovery is off"),
+        ("/workers", "requests of meetings' files in the last hour"),
+    ] {
         browser.open(&format!("{}{path}", service.url)).await;
         browser.shows(words).await;
         browser.is_for_everyone().await;

@@ -10,6 +10,7 @@ mod api;
 mod api_document;
 mod automatic;
 mod browser;
+mod command_line;
 mod control;
 mod csv_files;
 mod evidence;
@@ -19,8 +20,10 @@ mod folder_watch;
 mod harness;
 mod kills;
 mod late;
+mod log_level;
 mod lying;
 mod object_store;
+mod onlookers;
 mod outages;
 mod recovery;
 mod redis;
@@ -39,6 +42,8 @@ mod sharing;
 mod soak;
 mod specific;
 mod stopping;
+#[cfg(feature = "otlp")]
+mod traces;
 mod triggers;
 mod verint;
 #[cfg(feature = "failpoints")]

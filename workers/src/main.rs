@@ -21,22 +21,25 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let loaded = match Config::load(&Sources::of_process(arguments.config, arguments.settings)) {
-        Ok(loaded) => loaded,
+    let sources = Sources::of_process(arguments.config, arguments.settings);
+    let config = match Config::load(&sources) {
+        Ok(loaded) => loaded.config,
         Err(error) => return fail(&error),
     };
-    let config = loaded.config;
-    telemetry::start(&config.log.level, config.log.format);
+    let telemetry = match telemetry::start(&config, &config.log.level, std::io::stderr) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
     };
     let worked = runtime.block_on(async {
-        match shutdown::on_signals() {
-            Ok(stop) => recapture_worker::run(&config, stop).await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        let stop = shutdown::on_signals().map_err(|error| error.to_string())?;
+        telemetry.on_hangup(move || sources.log_level()).map_err(|error| error.to_string())?;
+        recapture_worker::run(&config, stop).await.map_err(|error| error.to_string())
     });
+    telemetry.end();
     match worked {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),

@@ -22,6 +22,7 @@ use recapture_core::failpoint;
 use recapture_core::queue::{JobPayload, Wanted};
 use recapture_core::reason::{Cause, Outcome, Reason};
 use recapture_core::run::RunId;
+use tracing::{Instrument, info_span};
 
 use crate::disposition::{Disposition, decide};
 use crate::error::StepError;
@@ -67,12 +68,13 @@ pub struct StoredManifest {
 }
 
 pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ended, StepError> {
-    let meeting = match metadata::read(ports, &job.payload.uuid).await {
+    let read = metadata::read(ports, &job.payload.uuid).instrument(info_span!("metadata"));
+    let meeting = match read.await {
         Ok(meeting) => meeting,
         Err(error) if decide(&error) == Disposition::Gone => return Ok(gone(job, &error)),
         Err(error) => return Err(error),
     };
-    let mut ingested = ingest::ingest(ports, job, &meeting).await?;
+    let mut ingested = ingest::ingest(ports, job, &meeting).instrument(info_span!("ingest")).await?;
     let fetched =
         download::fetch_all(ports, job, &ingested.folder, std::mem::take(&mut ingested.lacking)).await;
     let mut manifest = ingested.manifest;
@@ -122,7 +124,7 @@ async fn finish(
         return Ok(Ended { outcome: Outcome::Unavailable, cause, manifest: put, files, bytes, file_ends });
     }
     failpoint::reach("before-registration");
-    register::register(ports, folder, &manifest).await?;
+    register::register(ports, folder, &manifest).instrument(info_span!("register")).await?;
     failpoint::reach("registered");
     Ok(Ended { outcome: Outcome::Recovered, cause: None, manifest: put, files, bytes, file_ends })
 }

@@ -11,6 +11,7 @@ use recapture_core::failpoint;
 use recapture_core::metrics;
 use recapture_core::queue::{Fate, HeldJob, Interruption, Moved, Settled, Settlement};
 use recapture_core::reason::{Cause, Outcome};
+use recapture_core::trace;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::disposition::{self, Disposition, decide};
@@ -22,6 +23,7 @@ use crate::recover_meeting::{Assignment, Ended, recover_meeting};
 /// Does the job and settles it. Never fails: what happened is in the books, in the evidence and in the log.
 pub async fn work(ports: Arc<Ports>, halt: Halt, held: HeldJob) {
     let span = info_span!("meeting", uuid = %held.payload().uuid, run = %held.owner(), start = held.starts());
+    trace::join(&span, held.owner(), &held.payload().uuid);
     async {
         let began = Instant::now();
         let result = attempt(&ports, &held).await;

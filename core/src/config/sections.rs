@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Value;
+use url::Url;
 
-use super::addresses::{sqlite_path, without_credentials};
+use super::addresses::{sqlite_path, web, without_credentials};
 use super::fault::Fault;
 use super::reader::Reader;
 use super::redis_address::RedisAddress;
@@ -99,6 +100,12 @@ pub struct Log {
     /// A filter of `tracing_subscriber`, checked.
     pub level: String,
     pub format: LogFormat,
+}
+
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// Where the traces of meetings are sent.
+    pub otlp_url: Option<Url>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,5 +273,16 @@ impl Log {
             level: reader.get("log.level", values::log_filter),
             format: reader.get("log.format", values::word(FORMATS)),
         }
+    }
+}
+
+impl Telemetry {
+    pub(super) fn read(reader: &mut Reader<'_>, security: &Security) -> Self {
+        let web = web(security.allow_http);
+        let otlp_url = |value: &Value| match values::optional_text(value)? {
+            Some(_) => web(value).map(Some),
+            None => Ok(None),
+        };
+        Self { otlp_url: reader.get("telemetry.otlp_url", otlp_url) }
     }
 }

@@ -9,6 +9,7 @@
 
 mod local;
 mod shared;
+mod usage;
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use chrono::{DateTime, Utc};
 
 use super::sharing::Sharing;
 use crate::config::Category;
+
+pub use usage::LimitUse;
 
 /// How much unused time may be made up for.
 const BURST: Duration = Duration::from_millis(100);
@@ -42,7 +45,14 @@ pub struct Limiter {
     heavy: Lane,
 }
 
-enum Lane {
+struct Lane {
+    /// Requests per second.
+    allowed: f64,
+    usage: usage::Usage,
+    kind: Kind,
+}
+
+enum Kind {
     Local(local::Lane),
     Shared(Box<shared::Lane>),
 }
@@ -51,31 +61,42 @@ impl Limiter {
     /// `rate` gives requests per second, of this process or, with `sharing`, of all.
     pub fn new(rate: impl Fn(Category) -> f64, sharing: Option<&Sharing>) -> Self {
         let lane = |category| {
-            let interval = Duration::from_secs_f64(1.0 / rate(category).max(0.001));
-            match sharing {
-                None => Lane::Local(local::Lane::new(interval)),
+            let allowed = rate(category).max(0.001);
+            let interval = Duration::from_secs_f64(1.0 / allowed);
+            let kind = match sharing {
+                None => Kind::Local(local::Lane::new(interval)),
                 Some(sharing) => {
-                    Lane::Shared(Box::new(shared::Lane::new(interval, category, sharing.clone())))
+                    Kind::Shared(Box::new(shared::Lane::new(interval, category, sharing.clone())))
                 }
-            }
+            };
+            Lane { allowed, usage: usage::Usage::default(), kind }
         };
         Self { light: lane(Category::Light), medium: lane(Category::Medium), heavy: lane(Category::Heavy) }
     }
 
     /// Waits for the next slot. Gives up at once, with when it would be, if that is more than half a minute away.
     pub async fn slot(&self, category: Category) -> Result<(), LongWait> {
-        match self.lane(category) {
-            Lane::Local(lane) => lane.slot().await,
-            Lane::Shared(lane) => lane.slot().await,
-        }
+        let lane = self.lane(category);
+        match &lane.kind {
+            Kind::Local(lane) => lane.slot().await,
+            Kind::Shared(lane) => lane.slot().await,
+        }?;
+        lane.usage.count(Utc::now());
+        Ok(())
+    }
+
+    /// What this process used of the allowed rate in the last hour.
+    pub fn used(&self, category: Category) -> LimitUse {
+        let lane = self.lane(category);
+        lane.usage.read(lane.allowed, Utc::now())
     }
 
     /// Closes a category until an instant: Zoom said so.
     pub async fn close(&self, category: Category, until: DateTime<Utc>) {
         let wait = (until - Utc::now()).to_std().unwrap_or_default();
-        match self.lane(category) {
-            Lane::Local(lane) => lane.close(wait),
-            Lane::Shared(lane) => lane.close(wait).await,
+        match &self.lane(category).kind {
+            Kind::Local(lane) => lane.close(wait),
+            Kind::Shared(lane) => lane.close(wait).await,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(
             let _ = output::print(&line);
         }
     };
-    let display = Display::new(false);
+    let display = Display::new();
     let watch = |progress| display.listing(&progress);
     let compared = dry_run(opened, config, &what, request, &show, &watch, stop).await;
     display.end();

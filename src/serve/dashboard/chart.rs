@@ -1,11 +1,13 @@
-//! Bytes over time, as bars.
+//! What happened over time, as bars: bytes, and how much of Zoom's limits was used.
 
 use std::fmt::{self, Write};
 
 use chrono::{DateTime, Utc};
+use recapture_core::config::Category;
 use recapture_core::period::stamp;
+use recapture_core::zoom::{LimitUse, Zoom};
 
-use crate::cli::{bytes, length};
+use crate::cli::{bytes, grouped, length};
 
 /// What took less time is told in words alone.
 const SHORTEST: chrono::Duration = chrono::Duration::seconds(5);
@@ -44,14 +46,63 @@ pub(super) fn throughput(body: &mut String, stored: &[(DateTime<Utc>, u64)]) -> 
         stamp(last),
         length(last - first)
     );
+    let heights = bars.map(|size| size * HEIGHT / most);
+    draw(body, &words, &heights, |at| bars[at] > 0)
+}
+
+/// How much of the rate that Zoom's limits leave to recovery this process used, minute by minute of the last hour.
+pub(super) fn limits(body: &mut String, zoom: &Zoom) -> fmt::Result {
+    writeln!(body, "<h2>Use of Zoom's limits</h2>")?;
+    let asked = [
+        (Category::Light, "of meetings' files"),
+        (Category::Medium, "of lists and totals"),
+        (Category::Heavy, "of the heavy category"),
+    ];
+    let mut quiet = true;
+    for (category, what) in asked {
+        let used = zoom.limit_use(category);
+        if used.requests > 0 {
+            quiet = false;
+            limit(body, what, &used)?;
+        }
+    }
+    let words = if quiet {
+        "This process asked Zoom for nothing in the last hour. "
+    } else {
+        "The whole height is what <code>zoom.plan</code> and <code>zoom.budget</code> allow. "
+    };
+    writeln!(
+        body,
+        "<p class=\"soft\">{words}Workers in other processes are not in it; their <code>/metrics</code> tell what they ask for.</p>"
+    )
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of a hundred")]
+fn limit(body: &mut String, what: &str, used: &LimitUse) -> fmt::Result {
+    let percent = |share: f64| (share.clamp(0.0, 1.0) * 100.0).round() as u64;
+    let most = used.shares.iter().copied().fold(0.0, f64::max);
+    let now = used.shares.last().copied().unwrap_or_default();
+    let words = format!(
+        "{} requests {what} in the last hour; {} % of the {:.0} a second that are allowed in this minute, at most {} %",
+        grouped(used.requests),
+        percent(now),
+        used.allowed,
+        percent(most)
+    );
+    let heights: Vec<u64> = used.shares.iter().map(|share| percent(*share) * HEIGHT / 100).collect();
+    draw(body, &words, &heights, |at| used.shares[at] > 0.0)
+}
+
+/// Bars of these heights, and what they say in words.
+fn draw(body: &mut String, words: &str, heights: &[u64], is_any: impl Fn(usize) -> bool) -> fmt::Result {
     writeln!(
         body,
         "<svg class=\"chart\" role=\"img\" aria-label=\"{words}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\">"
     )?;
     let step = WIDTH / BARS;
-    for (at, size) in bars.iter().enumerate().filter(|(_, size)| **size > 0) {
-        // What is little is seen too.
-        let height = (size * (HEIGHT - 8) / most).max(1);
+    for (at, height) in heights.iter().enumerate().filter(|(at, _)| is_any(*at)) {
+        // What is little is seen too, and what is much has air above it.
+        let height = (height * (HEIGHT - 8) / HEIGHT).max(1);
         let (x, y, width) = (at * step + 1, HEIGHT - height, step - 2);
         writeln!(body, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>")?;
     }

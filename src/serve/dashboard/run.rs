@@ -11,6 +11,7 @@ use recapture_core::meeting::MeetingUuid;
 use recapture_core::period::stamp;
 use recapture_core::queue::WorkLeft;
 use recapture_core::run::{RecoveryRun, RunId, RunState};
+use recapture_core::zoom::Zoom;
 
 use super::page::{Page, Visitor, table, table_end};
 use super::runs::{bar, left};
@@ -40,7 +41,8 @@ pub(super) async fn page(
     let report = dashboard.api.reports.of(run.clone()).await?;
     let visitor = Visitor::of(&dashboard, &caller);
     let mut body = String::new();
-    let _ = write(&mut body, &visitor, &run, &left, &report);
+    let zoom = &dashboard.api.service.opened.ports.zoom;
+    let _ = write(&mut body, &visitor, &run, &left, &report, zoom);
     let title = format!("Recovery {id}");
     let page = Page { title: &title, place: "/", run: Some(id.as_str()), live: true };
     Ok(page.show(Some(&visitor), &body))
@@ -52,6 +54,7 @@ fn write(
     run: &RecoveryRun,
     left: &WorkLeft,
     report: &Report,
+    zoom: &Zoom,
 ) -> fmt::Result {
     writeln!(body, "<h1>Recovery <code>{}</code></h1>\n<section id=\"now\" data-live>", run.id)?;
     head(body, run, left)?;
@@ -78,6 +81,11 @@ fn write(
     let stored: Vec<(DateTime<Utc>, u64)> =
         files.filter_map(|file| Some((file.downloaded_at?, file.size?))).collect();
     chart::throughput(body, &stored)?;
+    writeln!(body, "</section>\n<section id=\"limits\" data-live>")?;
+    // Of a run that has ended the last hour says nothing.
+    if !run.state.is_end() {
+        chart::limits(body, zoom)?;
+    }
     writeln!(body, "</section>\n<section id=\"slowest\" data-live>")?;
     slowest(body, report)?;
     writeln!(body, "</section>")
@@ -192,7 +200,7 @@ fn failing(body: &mut String, visitor: &Visitor, report: &Report) -> fmt::Result
     for (uuid, meeting) in failing.iter().take(MOST_SHOWN) {
         meeting_row(body, uuid, meeting)?;
         if visitor.may_act {
-            writeln!(body, "<td>")?;
+            writeln!(body, "<td class=\"act\">")?;
             if meeting.outcome() == "failed" {
                 retry_button(body, visitor, &report.run.id, uuid)?;
             }

@@ -9,10 +9,11 @@ use chrono::Utc;
 use recapture_core::period::stamp;
 use recapture_core::queue::{DeadJob, Queue, QueueError};
 use recapture_core::run::RunId;
+use recapture_core::zoom::Zoom;
 
 use super::page::{Page, Visitor, table, table_end};
 use super::run::retry_button;
-use super::{Dashboard, Refusal};
+use super::{Dashboard, Refusal, chart};
 use crate::cli::{grouped, length};
 use crate::markup::Plain;
 use crate::serve::api::schema::Workers;
@@ -29,12 +30,12 @@ pub(super) async fn page(
     let workers = workers(&dashboard.api.service.opened.queue).await?;
     let visitor = Visitor::of(&dashboard, &caller);
     let mut body = String::new();
-    let _ = write(&mut body, &workers);
+    let _ = write(&mut body, &workers, &dashboard.api.service.opened.ports.zoom);
     let page = Page { title: "Workers", place: "/workers", run: None, live: true };
     Ok(page.show(Some(&visitor), &body))
 }
 
-fn write(body: &mut String, workers: &Workers) -> fmt::Result {
+fn write(body: &mut String, workers: &Workers, zoom: &Zoom) -> fmt::Result {
     writeln!(body, "<h1>Workers</h1>\n<section id=\"workers\" data-live>")?;
     if workers.workers.is_empty() {
         writeln!(body, "<p>No worker holds a meeting. One that has nothing to do is not seen here.</p>")?;
@@ -70,6 +71,8 @@ fn write(body: &mut String, workers: &Workers) -> fmt::Result {
     if workers.truncated {
         writeln!(body, "<p class=\"soft\">More is held than is shown.</p>")?;
     }
+    writeln!(body, "</section>\n<section id=\"limits\" data-live>")?;
+    chart::limits(body, zoom)?;
     writeln!(body, "</section>")
 }
 
@@ -120,7 +123,7 @@ fn write_dead(body: &mut String, visitor: &Visitor, dead: &[(RunId, DeadJob)], m
             stamp(dead.deadline)
         )?;
         if visitor.may_act {
-            writeln!(body, "<td>")?;
+            writeln!(body, "<td class=\"act\">")?;
             retry_button(body, visitor, run, &dead.uuid)?;
             writeln!(body, "</td>")?;
         }

@@ -15,6 +15,7 @@ use recapture_core::meeting::{ArchiveFile, FileKind, MeetingUuid};
 use recapture_core::metrics;
 use recapture_core::reason::Reason;
 use recapture_core::zoom::DownloadError;
+use tracing::{Instrument, info_span};
 
 use super::acceptance::Inspector;
 use super::ingest::{available, unavailable};
@@ -52,7 +53,10 @@ pub async fn fetch_all(
         return fetched;
     }
     let mut files = futures_util::stream::iter(lacking)
-        .map(|file| async move { fetch(ports, job, folder, &file).await })
+        .map(|file| {
+            let span = info_span!("download", file = %file.id);
+            async move { fetch(ports, job, folder, &file).await }.instrument(span)
+        })
         .buffer_unordered(AT_ONCE);
     while let Some(result) = files.next().await {
         match result {
