@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the tables are the output")]
 
 mod bullmq;
+mod downloads;
 mod jobs;
 mod machine;
 mod million;
@@ -53,6 +54,8 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         jobs: u32,
     },
+    /// What downloading costs, beside curl and sha256sum; needs curl and /usr/bin/time
+    Downloads(downloads::Arguments),
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -67,6 +70,7 @@ async fn main() -> Result<(), Fault> {
             peer::compare(&plan, &peers).await
         }
         What::Million { jobs } => million::measure(jobs).await,
+        What::Downloads(arguments) => downloads::measure(arguments),
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }

@@ -67,6 +67,7 @@ pub struct StoredManifest {
 }
 
 pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ended, StepError> {
+    ports.room.look(&ports.buffer, &job.payload.uuid).await?;
     let meeting = match metadata::read(ports, &job.payload.uuid).await {
         Ok(meeting) => meeting,
         Err(error) if decide(&error) == Disposition::Gone => return Ok(gone(job, &error)),
