@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the tables are the output")]
 
 mod bullmq;
+mod downloads;
 mod jobs;
 mod machine;
 mod million;
@@ -56,6 +57,8 @@ enum What {
     },
     /// Clients that look on while a recovery runs in `recapture serve`
     Serve(serve::Plan),
+    /// What downloading costs, beside curl and sha256sum; needs curl and /usr/bin/time
+    Downloads(downloads::Arguments),
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -71,6 +74,7 @@ async fn main() -> Result<(), Fault> {
         }
         What::Million { jobs } => million::measure(jobs).await,
         What::Serve(plan) => serve::measure(&plan).await,
+        What::Downloads(arguments) => downloads::measure(arguments),
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }

@@ -84,7 +84,7 @@ fn cell((_, digits, of): &Column, found: &[Figures]) -> String {
     spread(found.iter().filter_map(of).collect(), *digits)
 }
 
-fn spread(mut values: Vec<f64>, digits: usize) -> String {
+pub(crate) fn spread(mut values: Vec<f64>, digits: usize) -> String {
     values.sort_by(f64::total_cmp);
     let told = |value: f64| format!("{value:.digits$}");
     let (Some(least), Some(most)) = (values.first(), values.last()) else {

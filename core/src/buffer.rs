@@ -25,6 +25,11 @@
 //! An object store has the same names and gives the same promises by other means: the head of `buffer/objects.rs`. One
 //! conformance suite (`buffer/conformance.rs`) holds for both.
 //!
+//! # Room
+//!
+//! A download holds a [`Reservation`] of what it will still write: however many begin at once, none begins that would
+//! fill the disk (`buffer/room.rs`).
+//!
 //! # Who replaces a manifest
 //!
 //! Only who knows which one stands there ([`ManifestVersion`]): a worker that lost its lease, and does not know it, finds
@@ -45,6 +50,7 @@ mod layout;
 mod listing;
 mod manifest;
 mod objects;
+mod room;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -58,6 +64,7 @@ pub use manifest::{
     StoredManifest, WrittenBy,
 };
 pub use objects::{ObjectBuffer, RunObjects, Stands};
+pub use room::Reservation;
 pub use writer::{PartWriter, Written};
 
 use std::path::{Path, PathBuf};
@@ -130,12 +137,13 @@ impl Buffer {
         each!(self, store => store.check())
     }
 
-    /// Whether `bytes` more fit, with room to spare.
-    pub async fn has_room_for(&self, bytes: u64) -> Result<(), BufferError> {
+    /// Takes hold of room for `bytes`, beside what downloads under way in this process will still write and a rest that
+    /// is always kept free; fails with `Full` if there is not as much.
+    pub async fn reserve(&self, bytes: u64) -> Result<Reservation, BufferError> {
         match self {
-            Self::Folder(folder) => folder.has_room_for(bytes).await,
+            Self::Folder(folder) => folder.reserve(bytes).await,
             // Nobody can tell; one that is full says so when it is written to.
-            Self::Objects(_) => Ok(()),
+            Self::Objects(_) => Ok(Reservation::endless()),
         }
     }
 

@@ -32,6 +32,7 @@ const PASSES: &str = "recapture_passes_total";
 const LOST_SOON: &str = "recapture_lost_within_24h";
 const LEASES_LOST: &str = "recapture_leases_lost_total";
 const POOL_HALTED: &str = "recapture_pool_halted";
+const WAITING_FOR_ROOM: &str = "recapture_waiting_for_room";
 
 /// Tells a recorder what each metric means. Called once, after the recorder is installed.
 pub fn describe() {
@@ -56,6 +57,10 @@ pub fn describe() {
     describe_gauge!(LOST_SOON, "Waiting meetings that Zoom deletes within 24 hours");
     describe_counter!(LEASES_LOST, "Leases that ran out or passed to another worker under work");
     describe_gauge!(POOL_HALTED, "1 while the pool begins no meeting because none would fare better now");
+    describe_gauge!(
+        WAITING_FOR_ROOM,
+        "Meetings that this process put back because the capture buffer has no room for them"
+    );
 }
 
 pub fn meeting_ended(outcome: Outcome) {
@@ -96,6 +101,11 @@ pub fn lease_lost() {
 
 pub fn pool_halted(halted: bool) {
     gauge!(POOL_HALTED).set(f64::from(u8::from(halted)));
+}
+
+#[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub fn waiting_for_room(meetings: usize) {
+    gauge!(WAITING_FOR_ROOM).set(meetings as f64);
 }
 
 /// Sets the gauges of the queue: jobs by state, seconds to the nearest deadline, seconds that the oldest job waits.

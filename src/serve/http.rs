@@ -19,7 +19,7 @@ use crate::web::problem::Problem;
 
 /// All routes of the service.
 pub(super) fn routes(service: &Service, api: Api) -> Result<Router, HealthError> {
-    let health = health::routes(service.opened.queue.clone(), service.halted.clone())?;
+    let health = health::routes(&service.opened, service.halted.clone())?;
     let admission = Admission::new(&service.loaded.config.server);
     let open = api::open_routes(admission.asks());
     let dashboard = dashboard::routes(api.clone(), admission.clone());

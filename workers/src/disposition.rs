@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `Retry` | tried again in place (at most [`IN_PLACE`] times within half a minute), then later from the queue | yes |
 //! | `Snooze` | waits on the queue until the instant | no |
+//! | `NoRoom` | waits on the queue until its files may fit (`room.rs`) | no |
 //! | `Gone` | finished: `unavailable`, or `expired` past its deadline | – |
 //! | `Dead` | kept aside with its cause; `retry` takes it up again | – |
 //! | `Outage` | tried again in place; what lasts longer halts the pool | no |
@@ -44,6 +45,8 @@ pub enum Disposition {
     Snooze {
         until: Option<DateTime<Utc>>,
     },
+    /// Smaller meetings may fare better.
+    NoRoom,
     Gone,
     Dead,
     /// `not_before`: the server's own wish.
@@ -55,7 +58,7 @@ pub enum Disposition {
     Nothing,
 }
 
-use Disposition::{Dead, Gone, Halt, Nothing, Outage, Release, Retry, Snooze};
+use Disposition::{Dead, Gone, Halt, NoRoom, Nothing, Outage, Release, Retry, Snooze};
 
 const RETRY: Disposition = Retry { not_before: None };
 
@@ -104,7 +107,8 @@ fn of_download(error: &DownloadError) -> Disposition {
 
 fn of_buffer(error: &BufferError) -> Disposition {
     match error {
-        BufferError::Full { .. } | BufferError::Unwritable { .. } | BufferError::Refused { .. } => Halt,
+        BufferError::Full { .. } => NoRoom,
+        BufferError::Unwritable { .. } | BufferError::Refused { .. } => Halt,
         // Without the store no meeting can be kept, and often it is back in a moment.
         BufferError::Unreachable { .. } => Outage { not_before: None },
         BufferError::Failed { .. } => RETRY,

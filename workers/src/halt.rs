@@ -1,5 +1,5 @@
-//! The pool's halt: something that no meeting would fare better with (refused credentials, a full buffer, a contact
-//! database that is away). The meeting at hand goes back unharmed, and no other is begun.
+//! The pool's halt: something that no meeting would fare better with (refused credentials, a buffer that cannot be
+//! written, a contact database that is away). The meeting at hand goes back unharmed, and no other is begun.
 
 use std::sync::{Arc, OnceLock};
 

@@ -3,6 +3,7 @@
 //!
 //! *Healthy* means that the process works or waits to work; a pool that is dead ends the process, so that a supervisor
 //! restarts it. *Ready* means that it could take a job now: the queue answers and the pool is not halted.
+//! A pool some of whose meetings wait for room in the buffer is ready for the others, and says how many wait.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::Opened;
+use crate::ports::Ports;
+
 /// A queue that does not answer in this time is not ready to give a job.
 const QUEUE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -36,6 +40,7 @@ pub enum HealthError {
 #[derive(Clone)]
 struct Health {
     queue: Queue,
+    ports: Arc<Ports>,
     halted: watch::Receiver<Option<String>>,
     metrics: Arc<PrometheusHandle>,
 }
@@ -43,14 +48,14 @@ struct Health {
 /// Serves until `stop`. Returns once it listens.
 pub async fn serve(
     address: SocketAddr,
-    queue: Queue,
+    opened: &Opened,
     halted: watch::Receiver<Option<String>>,
     stop: CancellationToken,
 ) -> Result<SocketAddr, HealthError> {
     let listener =
         TcpListener::bind(address).await.map_err(|error| HealthError::Listen { address, error })?;
     let bound = listener.local_addr().map_err(|error| HealthError::Listen { address, error })?;
-    let routes = routes(queue, halted)?;
+    let routes = routes(opened, halted)?;
     tokio::spawn(async move {
         let served = axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
@@ -62,8 +67,9 @@ pub async fn serve(
 
 /// The three endpoints, for whoever listens. `halted` is why the pool of this process begins no meeting, if it does
 /// not. Installs the recorder of metrics, which a process has once.
-pub fn routes(queue: Queue, halted: watch::Receiver<Option<String>>) -> Result<Router, HealthError> {
-    let health = Health { queue, halted, metrics: Arc::new(recorder()?) };
+pub fn routes(opened: &Opened, halted: watch::Receiver<Option<String>>) -> Result<Router, HealthError> {
+    let (queue, ports) = (opened.queue.clone(), Arc::clone(&opened.ports));
+    let health = Health { queue, ports, halted, metrics: Arc::new(recorder()?) };
     Ok(Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -91,12 +97,21 @@ async fn ready(State(health): State<Health>) -> impl IntoResponse {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("the pool is halted: {cause}\n"));
     }
     match tokio::time::timeout(QUEUE_WITHIN, health.queue.depth()).await {
-        Ok(Ok(_)) => (StatusCode::OK, "ok\n".to_owned()),
+        Ok(Ok(_)) => (StatusCode::OK, format!("ok\n{}", short_of_room(&health.ports))),
         Ok(Err(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")),
         Err(_) => {
             let words = format!("the queue did not answer within {} s\n", QUEUE_WITHIN.as_secs());
             (StatusCode::SERVICE_UNAVAILABLE, words)
         }
+    }
+}
+
+/// What is ready all the same: smaller meetings go on.
+fn short_of_room(ports: &Ports) -> String {
+    match ports.room.waiting() {
+        0 => String::new(),
+        1 => format!("1 meeting waits for room in {}\n", ports.buffer.location()),
+        waiting => format!("{waiting} meetings wait for room in {}\n", ports.buffer.location()),
     }
 }
 
@@ -127,6 +142,8 @@ async fn render(State(health): State<Health>) -> impl IntoResponse {
     if let Ok(Ok(meetings)) = tokio::time::timeout(QUEUE_WITHIN, soon).await {
         metrics::lost_soon(meetings);
     }
+    // Shows the figure of this instant.
+    health.ports.room.waiting();
     health.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], health.metrics.render())
 }

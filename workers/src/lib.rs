@@ -9,6 +9,7 @@ pub mod halt;
 pub mod health;
 pub mod ports;
 pub mod recover_meeting;
+pub mod room;
 pub mod steps;
 pub mod work;
 
@@ -33,6 +34,7 @@ use error::StepError;
 use halt::Halt;
 use health::HealthError;
 use ports::{Ports, Settings};
+use room::Room;
 
 /// How long a pool that halted waits before it looks whether things are better; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -96,6 +98,7 @@ pub async fn open(config: &Config) -> Result<Opened, OpenError> {
         buffer,
         download_slots: Semaphore::new(config.worker.downloads),
         received: AtomicU64::new(0),
+        room: Room::default(),
         settings: Settings {
             account,
             processing_poll: config.zoom.processing_poll,
@@ -153,7 +156,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), OpenErr
     let served = CancellationToken::new();
     let _end_of_service = served.clone().drop_guard();
     if let Some(address) = config.worker.listen {
-        let bound = health::serve(address, opened.queue.clone(), watch_halted, served).await?;
+        let bound = health::serve(address, &opened, watch_halted, served).await?;
         info!(address = %bound, "serving /healthz, /readyz and /metrics");
     }
     info!(worker = %opened.worker, concurrency = config.worker.concurrency, "working");

@@ -10,6 +10,8 @@ use recapture_core::evidence::Evidence;
 use recapture_core::zoom::Zoom;
 use tokio::sync::Semaphore;
 
+use crate::room::Room;
+
 pub struct Ports {
     pub zoom: Zoom,
     pub contacts: Contacts,
@@ -19,6 +21,8 @@ pub struct Ports {
     pub download_slots: Semaphore,
     /// Bytes of files that this process received; for progress displays alone.
     pub received: AtomicU64,
+    /// Who waits for room in the buffer.
+    pub room: Room,
     pub settings: Settings,
 }
 

@@ -68,6 +68,7 @@ pub struct StoredManifest {
 }
 
 pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ended, StepError> {
+    ports.room.look(&ports.buffer, &job.payload.uuid).await?;
     let read = metadata::read(ports, &job.payload.uuid).instrument(info_span!("metadata"));
     let meeting = match read.await {
         Ok(meeting) => meeting,

@@ -54,6 +54,7 @@ impl Patience {
             Disposition::Outage { not_before } => (not_before, &mut self.outage),
             Disposition::Snooze { until: Some(until) } => (Some(until), &mut self.retries),
             Disposition::Snooze { until: None }
+            | Disposition::NoRoom
             | Disposition::Gone
             | Disposition::Dead
             | Disposition::Halt

@@ -70,7 +70,7 @@ async fn settle(ports: &Ports, halt: &Halt, held: HeldJob, result: Result<Ended,
             if let Some(wait) = disposition::closed_for(&error, now) {
                 hold_back(&held, &error, wait);
             }
-            after(ports, halt, &error, held.starts(), now)
+            after(ports, halt, &error, &held, now).await
         }
     };
     let (payload, owner, starts) = (held.payload().clone(), held.owner().clone(), held.starts());
@@ -106,6 +106,16 @@ async fn settle(ports: &Ports, halt: &Halt, held: HeldJob, result: Result<Ended,
     }
 }
 
+/// Where not even a byte fits, no other meeting would fare better.
+async fn wait_for_room(ports: &Ports, held: &HeldJob, error: &StepError) -> Duration {
+    let StepError::Buffer(why) = error else { return disposition::delay(1, fastrand::f64()) };
+    let wait = ports.room.wait(&held.payload().uuid, why, fastrand::f64());
+    if ports.buffer.reserve(1).await.is_err() && held.hold_back((Instant::now() + wait).into()) {
+        warn!(%why, "nothing fits; no meeting is begun for a while");
+    }
+    wait
+}
+
 fn hold_back(held: &HeldJob, error: &StepError, wait: Duration) {
     if held.hold_back((Instant::now() + wait).into()) {
         warn!(%error, "Zoom is closed for a while; no meeting is begun until then");
@@ -129,11 +139,17 @@ fn measure(fate: &Fate, settled: Settled, began: Instant) {
 }
 
 /// What the table's word means for the queue.
-fn after(ports: &Ports, halt: &Halt, error: &StepError, starts: u32, now: DateTime<Utc>) -> Settlement {
+async fn after(
+    ports: &Ports,
+    halt: &Halt,
+    error: &StepError,
+    held: &HeldJob,
+    now: DateTime<Utc>,
+) -> Settlement {
     let cause = error.cause();
     let fate = match decide(error) {
         Disposition::Retry { not_before } => {
-            let delay = disposition::delay(starts, fastrand::f64());
+            let delay = disposition::delay(held.starts(), fastrand::f64());
             let at = now + chrono::Duration::from_std(delay).unwrap_or(chrono::Duration::minutes(5));
             let at = not_before.map_or(at, |wish| wish.max(at));
             info!(%cause, retry_at = %recapture_core::period::stamp(at), "not this time");
@@ -143,6 +159,12 @@ fn after(ports: &Ports, halt: &Halt, error: &StepError, starts: u32, now: DateTi
             let poll = chrono::Duration::from_std(ports.settings.processing_poll);
             let until = until.unwrap_or(now + poll.unwrap_or(chrono::Duration::minutes(5)));
             info!(%cause, until = %recapture_core::period::stamp(until), "waiting");
+            Fate::Snooze { until, cause }
+        }
+        Disposition::NoRoom => {
+            let wait = wait_for_room(ports, held, error).await;
+            let until = now + chrono::Duration::from_std(wait).unwrap_or(chrono::Duration::minutes(5));
+            info!(%cause, until = %recapture_core::period::stamp(until), "waiting for room");
             Fate::Snooze { until, cause }
         }
         Disposition::Gone | Disposition::Dead => {

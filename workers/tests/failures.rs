@@ -186,6 +186,7 @@ fn becomes(disposition: Disposition) -> &'static str {
         Disposition::Retry { .. } => "again in place, then later; `failed` after `queue.max_attempts` starts",
         Disposition::Snooze { until: Some(_) } => "waits until then; costs no attempt",
         Disposition::Snooze { until: None } => "waits `zoom.processing_poll`; costs no attempt",
+        Disposition::NoRoom => "waits for room, 5 s to 5 min; costs no attempt; smaller meetings go on",
         Disposition::Gone => "`unavailable`; past its deadline `expired`",
         Disposition::Dead => "`failed` at once; `retry` takes it up again",
         Disposition::Outage { .. } => "again in place, then the pool halts; costs no attempt",

@@ -17,8 +17,8 @@ pub use files::{
     a_writer_whose_part_was_cleared_writes_nothing, what_is_given_up_leaves_nothing,
 };
 pub use manifests::{
-    a_check_leaves_nothing, a_manifest_is_replaced_by_its_successor_only, meetings_are_found_and_removed,
-    what_is_no_manifest_is_not_read,
+    a_check_leaves_nothing, a_contact_is_handed_over_whole, a_manifest_is_replaced_by_its_successor_only,
+    meetings_are_found_and_removed, room_is_promised_once, what_is_no_manifest_is_not_read,
 };
 
 use bytes::Bytes;
@@ -38,6 +38,7 @@ macro_rules! buffer_claims {
         $crate::buffer_claims! {
             $fresh;
             a_check_leaves_nothing,
+            a_contact_is_handed_over_whole,
             a_file_appears_whole_and_only_when_it_is_committed,
             a_file_that_begins_anew_holds_nothing_of_the_first_try,
             a_file_that_stands_there_is_replaced_whole,
@@ -45,6 +46,7 @@ macro_rules! buffer_claims {
             a_writer_whose_part_was_cleared_writes_nothing,
             evidence_of_many_writers_is_read_as_it_was_written,
             meetings_are_found_and_removed,
+            room_is_promised_once,
             the_same_writer_may_come_back_to_a_run,
             what_is_given_up_leaves_nothing,
             what_is_no_manifest_is_not_read,

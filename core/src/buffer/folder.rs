@@ -11,6 +11,7 @@ use super::facts::{FileFacts, Reading};
 use super::folder_writer::FolderWriter;
 use super::layout::MeetingFolder;
 use super::manifest::{Manifest, ManifestVersion, StoredManifest};
+use super::room::{Lack, Promised, Reservation};
 use crate::contact::Contact;
 use crate::digest;
 use crate::failpoint;
@@ -29,11 +30,12 @@ pub struct FolderBuffer {
     root: PathBuf,
     /// Unique to this opening: part of every part name.
     nonce: u64,
+    promised: Promised,
 }
 
 impl FolderBuffer {
     pub(super) async fn open(root: PathBuf) -> Result<Self, BufferError> {
-        let buffer = Self { root, nonce: fastrand::u64(..) };
+        let buffer = Self { root, nonce: fastrand::u64(..), promised: Promised::default() };
         let root = buffer.root.clone();
         blocking(&buffer.root, move || {
             create_folders(&root)?;
@@ -44,7 +46,7 @@ impl FolderBuffer {
     }
 
     pub(super) async fn open_to_read(root: PathBuf) -> Result<Self, BufferError> {
-        let buffer = Self { root, nonce: fastrand::u64(..) };
+        let buffer = Self { root, nonce: fastrand::u64(..), promised: Promised::default() };
         let root = buffer.root.clone();
         blocking(&buffer.root, move || std::fs::read_dir(root).map(drop)).await?;
         Ok(buffer)
@@ -67,16 +69,15 @@ impl FolderBuffer {
         .await
     }
 
-    pub(super) async fn has_room_for(&self, bytes: u64) -> Result<(), BufferError> {
-        let root = self.root.clone();
-        let free = blocking(&self.root, move || free_bytes(&root)).await?;
-        if free >= bytes.saturating_add(RESERVE) {
-            return Ok(());
-        }
-        Err(BufferError::Full {
+    pub(super) async fn reserve(&self, bytes: u64) -> Result<Reservation, BufferError> {
+        let (root, promised) = (self.root.clone(), self.promised.clone());
+        let usable = move || Ok(free_bytes(&root)?.saturating_sub(RESERVE));
+        let taken = blocking(&self.root, move || promised.take(bytes, usable)).await?;
+        taken.map_err(|Lack { free, promised }| BufferError::Full {
             path: self.root.display().to_string(),
             detail: format!(
-                "{free} bytes are free, {bytes} are needed, and {RESERVE} are kept free for the system"
+                "{bytes} bytes are needed, {free} are free beside {RESERVE} that are kept for the system, and \
+                 downloads under way will take {promised} of them"
             ),
         })
     }

@@ -132,7 +132,7 @@ impl ObjectBuffer {
         format!("s3://{}/{key}", self.place.bucket)
     }
 
-    fn key(&self, relative: &str) -> Result<Key, BufferError> {
+    pub(super) fn key(&self, relative: &str) -> Result<Key, BufferError> {
         let text = match self.place.prefix.as_str() {
             "" => relative.to_owned(),
             prefix => format!("{prefix}/{relative}"),
@@ -217,7 +217,7 @@ impl ObjectBuffer {
     }
 
     /// A small object's bytes and version.
-    async fn get(&self, key: &Key) -> Result<Option<(Bytes, ManifestVersion)>, BufferError> {
+    pub(super) async fn get(&self, key: &Key) -> Result<Option<(Bytes, ManifestVersion)>, BufferError> {
         let failed = |error: &object_store::Error| fault(&self.shown(key), error);
         let Some(found) = absent_is_none(self.store.get(key).await).map_err(|error| failed(&error))? else {
             return Ok(None);

@@ -6,6 +6,7 @@ use super::error::BufferError;
 use super::facts::HEAD;
 use super::folder_writer::FolderWriter;
 use super::objects::ObjectWriter;
+use super::room::Reservation;
 
 /// A file on its way. Dropping it removes what was written.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub struct PartWriter {
     to: To,
     size: u64,
     head: Vec<u8>,
+    room: Reservation,
 }
 
 #[derive(Debug)]
@@ -31,17 +33,23 @@ pub struct Written {
 
 impl From<FolderWriter> for PartWriter {
     fn from(writer: FolderWriter) -> Self {
-        Self { to: To::Folder(Box::new(writer)), size: 0, head: Vec::new() }
+        Self { to: To::Folder(Box::new(writer)), size: 0, head: Vec::new(), room: Reservation::endless() }
     }
 }
 
 impl From<ObjectWriter> for PartWriter {
     fn from(writer: ObjectWriter) -> Self {
-        Self { to: To::Objects(Box::new(writer)), size: 0, head: Vec::new() }
+        Self { to: To::Objects(Box::new(writer)), size: 0, head: Vec::new(), room: Reservation::endless() }
     }
 }
 
 impl PartWriter {
+    /// Writes into room that was taken hold of before.
+    #[must_use]
+    pub fn within(self, room: Reservation) -> Self {
+        Self { room, ..self }
+    }
+
     /// Bytes taken so far.
     pub fn size(&self) -> u64 {
         self.size
@@ -58,15 +66,19 @@ impl PartWriter {
             let wanted = (HEAD - self.head.len()).min(bytes.len());
             self.head.extend_from_slice(&bytes[..wanted]);
         }
-        self.size += bytes.len() as u64;
+        let more = bytes.len() as u64;
+        self.size += more;
         match &mut self.to {
             To::Folder(writer) => writer.write(bytes).await,
             To::Objects(writer) => writer.write(bytes).await,
-        }
+        }?;
+        self.room.written(more);
+        Ok(())
     }
 
     /// Begins anew.
     pub async fn restart(&mut self) -> Result<(), BufferError> {
+        self.room.renew();
         self.size = 0;
         self.head.clear();
         match &mut self.to {

@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use recapture_core::buffer::{
-    BufferError, FileRecord, FileRecordState, FingerprintMatch, MeetingFolder, PartWriter, file_name,
+    BufferError, FileRecord, FileRecordState, FingerprintMatch, MeetingFolder, PartWriter, Reservation,
+    file_name,
 };
 use recapture_core::config::Fingerprint;
 use recapture_core::meeting::{ArchiveFile, FileKind, MeetingUuid};
@@ -47,15 +48,20 @@ pub async fn fetch_all(
     lacking: Vec<ArchiveFile>,
 ) -> Fetched {
     let mut fetched = Fetched { records: Vec::with_capacity(lacking.len()), error: None };
-    let bytes = lacking.iter().filter_map(|file| file.size).sum();
-    if let Err(error) = ports.buffer.has_room_for(bytes).await {
-        fetched.error = Some(error.into());
-        return fetched;
-    }
-    let mut files = futures_util::stream::iter(lacking)
-        .map(|file| {
+    let meeting = &job.payload.uuid;
+    let bytes = lacking.iter().filter_map(|file| file.size).fold(0, u64::saturating_add);
+    let mut room = match ports.room.reserve(&ports.buffer, meeting, bytes).await {
+        Ok(room) => room,
+        Err(error) => {
+            fetched.error = Some(error.into());
+            return fetched;
+        }
+    };
+    let with_room = lacking.into_iter().map(|file| (room.split(file.size.unwrap_or(0)), file));
+    let mut files = futures_util::stream::iter(with_room)
+        .map(|(room, file)| {
             let span = info_span!("download", file = %file.id);
-            async move { fetch(ports, job, folder, &file).await }.instrument(span)
+            async move { fetch(ports, job, folder, &file, room).await }.instrument(span)
         })
         .buffer_unordered(AT_ONCE);
     while let Some(result) = files.next().await {
@@ -66,6 +72,11 @@ pub async fn fetch_all(
             }
             Err(error) => _ = fetched.error.get_or_insert(error),
         }
+    }
+    match &fetched.error {
+        None => ports.room.stored(meeting, bytes),
+        Some(error) if decide(error) == Disposition::NoRoom => ports.room.was_refused(meeting, bytes),
+        Some(_) => {}
     }
     fetched
 }
@@ -81,11 +92,12 @@ async fn fetch(
     job: &Assignment<'_>,
     folder: &MeetingFolder,
     file: &ArchiveFile,
+    room: Reservation,
 ) -> Result<FileRecord, StepError> {
     // Closed never happens: the semaphore lives as long as the ports.
     let _slot = ports.download_slots.acquire().await.map_err(|_| StepError::Stopping)?;
     let name = file_name(&file.id, &file.extension);
-    let writer = ports.buffer.begin(folder, &name, file.size).await?;
+    let writer = ports.buffer.begin(folder, &name, file.size).await?.within(room);
     let mut transfer = Transfer::new(ports, &job.payload.uuid, file, writer);
     match transfer.run().await {
         Ok(()) => {}

@@ -27,6 +27,7 @@ use recapture_worker::disposition::{Disposition, decide};
 use recapture_worker::error::StepError;
 use recapture_worker::ports::{Ports, Settings};
 use recapture_worker::recover_meeting::{Assignment, recover_meeting};
+use recapture_worker::room::Room;
 use tokio::sync::Semaphore;
 
 use server::{Case, FILES, Fault, Place, Script, UUID, sha256_of};
@@ -307,6 +308,7 @@ async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &st
         buffer,
         download_slots: Semaphore::new(8),
         received: AtomicU64::new(0),
+        room: Room::default(),
         settings: Settings {
             account: "a".to_owned(),
             processing_poll: Duration::from_secs(300),

@@ -1,8 +1,9 @@
 //! Manifests, and what is found of meetings.
 
 use super::{body, folder, folder_of, manifest, open, store};
-use crate::buffer::{BufferError, ManifestVersion};
+use crate::buffer::{Buffer, BufferError, ManifestVersion};
 use crate::config;
+use crate::contact::Contact;
 use crate::digest;
 
 /// Two workers believe that they hold the meeting; the one that writes later knows an older manifest.
@@ -75,8 +76,57 @@ pub async fn a_check_leaves_nothing(place: &config::Buffer) {
     let buffer = open(place).await;
     for _twice in 0..2 {
         buffer.check().await.expect("it can be used");
-        buffer.has_room_for(1).await.expect("room");
     }
     assert_eq!(buffer.runs().await.expect("read"), Vec::new());
     assert_eq!(buffer.days().await.expect("read"), Vec::<String>::new());
+}
+
+/// Downloads that begin together are not each promised the same room.
+pub async fn room_is_promised_once(place: &config::Buffer) {
+    let buffer = open(place).await;
+    let Some(free) = buffer.check().await.expect("it can be used") else {
+        // No end of it can be seen.
+        drop(buffer.reserve(u64::MAX).await.expect("room"));
+        return;
+    };
+    // Others write on the same disk meanwhile.
+    let most = free / 3 * 2;
+    let (first, other_handle) = (buffer.reserve(most).await.expect("room"), buffer.clone());
+    let second = other_handle.reserve(most).await;
+    assert!(matches!(second, Err(BufferError::Full { .. })), "{second:?}");
+    let mut writer = buffer.begin(&folder(), "x", None).await.expect("a part").within(first);
+    super::write(&mut writer, &body(1000, 1)).await;
+    drop(writer);
+    drop(buffer.reserve(most).await.expect("room"));
+}
+
+/// A platform that takes contacts in by itself finds the newest one, and nothing else beside it.
+pub async fn a_contact_is_handed_over_whole(place: &config::Buffer) {
+    let (writing, reading) = (open(place).await, open(place).await);
+    let first = manifest("w", &[]).contact;
+    let second = Contact { topic: Some("ä \u{1F600}".to_owned()), ..first.clone() };
+    for contact in [&first, &second, &second] {
+        let at = writing.put_handover(&folder(), contact).await.expect("handed over");
+        assert_eq!(at, "handover/2026/10/01/_aB3dE__gHiJkL4mNoPqRg.json");
+        let found: Contact = serde_json::from_slice(&handed_over(&reading, &at).await).expect("a contact");
+        assert_eq!(found, *contact);
+    }
+    // It is no meeting, and no part of one.
+    assert_eq!(reading.days().await.expect("read"), Vec::<String>::new());
+}
+
+/// All that stands where contacts are handed over: the one.
+async fn handed_over(buffer: &Buffer, at: &str) -> Vec<u8> {
+    match buffer {
+        Buffer::Folder(folder) => {
+            let path = folder.root().join(at);
+            let beside = std::fs::read_dir(path.parent().expect("a folder")).expect("read");
+            assert_eq!(beside.count(), 1, "a part was left");
+            std::fs::read(path).expect("it is there")
+        }
+        Buffer::Objects(objects) => {
+            let key = objects.key(at).expect("a key");
+            objects.get(&key).await.expect("read").expect("it is there").0.to_vec()
+        }
+    }
 }
