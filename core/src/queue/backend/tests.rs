@@ -21,7 +21,7 @@ async fn what_was_not_started_goes_back_unharmed() {
         Source { queue, desk, stop, fatal: Arc::default() }
     };
     let first = source(floor.stop.clone());
-    let mut backend = LeaseBackend::new(first.clone());
+    let mut backend = LeaseBackend::new(vec![first.clone()]);
     backend.claimed = first.desk.order().await.unwrap().into();
     assert_eq!(floor.depth().await.leased, 2);
     let context = WorkerContext::new("closing");
