@@ -45,8 +45,12 @@ Examples:
   recapture recover --last 7d --dry-run                   what is missing?
   recapture recover --from 2026-10-01 --to 2026-10-03     bring it back
 
-Exit codes: 0 reconciled, nothing failed; 1 could not run; 2 wrong arguments; 3 some meetings failed, expired or
-are pending; 4 the books do not balance, or part of the period could not be proven listed.";
+Exit codes:
+  0  reconciled, nothing failed
+  1  could not run
+  2  wrong arguments
+  3  some meetings failed, expired or are pending
+  4  the books do not balance, or part of the period could not be proven listed";
 
 #[derive(Args, Clone)]
 struct Global {

@@ -103,7 +103,7 @@ pub async fn run(loaded: Loaded, work: bool, stop: CancellationToken) -> Result<
     loops.start("the watch of CSV files", |stop| async move {
         csv::watch(&watching.opened, &watching.loaded, stop).await
     });
-    info!("listening on http://{bound}; serving");
+    info!("listening on http://{bound}; the dashboard is at /, the API at /v1");
     let ended = loops.run().await;
     seal(&opened.ports.evidence).await;
     opened.queue.clone().close().await;

@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 
 pub(crate) async fn measure(plan: &Plan) -> Result<(), Fault> {
     let (whole, half) = (Duration::from_secs(plan.seconds), Duration::from_millis(plan.seconds * 500));
-    let mut scene = Scene::start(&plan.program, plan.seconds * 3).await?;
+    let scene = Scene::start(&plan.program, plan.seconds * 3).await?;
     let alone_before = scene.rate(half).await?;
     let cpu_before = scene.used()?;
     let (rate, mut seen) = {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use url::Url;
 
 /// A server that does not accept a connection in this time is out of reach.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -106,6 +107,14 @@ pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<U
     // The server's own time, if it tells: the clock of this machine may be wrong, and the length of the wait is right.
     let sent = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(instant);
     Some(sent.map_or(at, |sent| now + (at - sent)))
+}
+
+/// By how much this machine's clock is ahead of a server's, as the `Date` of whatever it answers tells, give or take a
+/// second; `None` if it tells none.
+pub async fn clock_ahead(client: &reqwest::Client, url: Url) -> Result<Option<chrono::Duration>, String> {
+    let answer = client.get(url).timeout(CONNECT).send().await.map_err(|error| transport_words(&error))?;
+    let sent = answer.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(instant);
+    Ok(sent.map(|sent| Utc::now() - sent))
 }
 
 fn instant(text: &str) -> Option<DateTime<Utc>> {

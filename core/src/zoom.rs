@@ -103,6 +103,13 @@ impl Zoom {
         })
     }
 
+    /// The host of a download's address, and whether `zoom.download_hosts` allows a download to begin there.
+    pub fn download_host(&self, address: &str) -> Option<(String, bool)> {
+        let host = Url::parse(address).ok()?.host_str()?.to_owned();
+        let allowed = self.downloads.hosts.iter().any(|pattern| pattern.matches(&host));
+        Some((host, allowed))
+    }
+
     /// What this process used of the rate that it may ask at, in the last hour.
     pub fn limit_use(&self, category: Category) -> LimitUse {
         self.limiter.used(category)

@@ -52,7 +52,8 @@ pub(super) fn man(arguments: &Man) -> Result<ExitCode, Failure> {
 }
 
 fn write(command: &clap::Command, folder: &Path) -> std::io::Result<usize> {
-    let page = clap_mangen::Man::new(command.clone());
+    let page =
+        clap_mangen::Man::new(command.clone()).source(concat!("recapture ", env!("CARGO_PKG_VERSION")));
     let mut text = Vec::new();
     page.render(&mut text)?;
     std::fs::write(folder.join(page.get_filename()), text)?;

@@ -1,7 +1,7 @@
 //! `recapture demo`: a whole recovery on this machine, through the same code as a real one.
 //!
 //! It starts a simulated Zoom and data access service on loopback, with a few hundred meetings of which a third is
-//! captured and with some faults switched on, and then runs `recover` against it.
+//! captured and with some faults switched on, and then runs `recover` against it; and `serve`, for who asks for that.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,10 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::progress::say;
 use super::{Failure, recover};
+use crate::serve;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   recapture demo
+  recapture demo --serve                                  and then the dashboard, on http://127.0.0.1:8080
   recapture demo --meetings 5000 --faults 0.05 --folder /tmp/demo")]
 pub(super) struct Arguments {
     /// How many meetings the simulated Zoom has
@@ -28,6 +30,9 @@ pub(super) struct Arguments {
     /// Where to put what is recovered; a new folder otherwise
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
+    /// Stays afterwards, and serves the dashboard and the API of it on server.listen
+    #[arg(long)]
+    serve: bool,
     /// Prints the run object
     #[arg(long)]
     json: bool,
@@ -75,11 +80,21 @@ pub(super) async fn run(
         json: arguments.json,
         ..recover::Arguments::default()
     };
-    let code = Box::pin(recover::run(recover, loaded, stop)).await?;
+    let code = Box::pin(recover::run(recover, loaded.clone(), stop.clone())).await?;
+    let folder = folder.display();
     say(&format!(
-        "\nLook around: {}/buffer/meetings holds a folder a meeting with its manifest.json and files.",
-        folder.display()
+        "\nLook around: {folder}/buffer/meetings holds a folder a meeting with its manifest.json and files. And:\n  \
+         recapture status --set queue.url=sqlite://{folder}/queue.db\n  \
+         recapture verify --set buffer.url={folder}/buffer"
     ));
+    if arguments.serve && !stop.is_cancelled() {
+        let address = loaded.config.server.listen;
+        say(&format!(
+            "\nThe dashboard is at http://{address}, and Zoom goes on to be simulated, until Ctrl-C."
+        ));
+        let served = serve::run(loaded, true, stop).await;
+        served.map_err(|error| Failure::CouldNotRun(error.to_string()))?;
+    }
     simulator.stop().await;
     Ok(code)
 }
@@ -102,6 +117,12 @@ fn configuration(simulator: &Simulator, folder: &std::path::Path, given: &Loaded
         format!("queue.url=sqlite://{}", folder.join("queue.db").display()),
         format!("buffer.url={}", folder.join("buffer").display()),
     ];
+    for (key, name) in
+        [("csv.dir", "csv"), ("csv.processed", "csv/processed"), ("csv.rejected", "csv/rejected")]
+    {
+        flags.push(format!("{key}={}", folder.join(name).display()));
+    }
+    flags.push(format!("server.listen={}", given.config.server.listen));
     flags.push(format!("log.level={}", given.config.log.level));
     Config::load(&Sources { file: None, env: Vec::new(), flags })
         .map_err(|error| Failure::CouldNotRun(error.to_string()))

@@ -2,6 +2,7 @@
 //!
 //! It looks and touches nothing: a probe file in the buffer is written and removed, everything else is only read.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use chrono::Utc;
@@ -11,7 +12,7 @@ use recapture_core::contacts::Contacts;
 use recapture_core::http;
 use recapture_core::period::Period;
 use recapture_core::queue::Queue;
-use recapture_core::zoom::{Dimension, Zoom};
+use recapture_core::zoom::{Dimension, Page, Zoom};
 use serde::Serialize;
 
 use super::{Failure, output};
@@ -78,12 +79,60 @@ async fn zoom(config: &Config) -> Vec<Finding> {
         Ok(scopes) => scopes,
         Err(error) => return vec![finding("zoom token", Err(error.to_string()))],
     };
+    let listing = listing(&zoom).await;
     let token = format!("given by {}", config.zoom.oauth_url.host_str().unwrap_or_default());
     vec![
         finding("zoom token", Ok(token)),
         finding("zoom scopes", judge_scopes(&scopes)),
-        finding("zoom listing", listing(&zoom).await),
+        finding("zoom listing", listing.as_ref().map(count).map_err(Clone::clone)),
+        finding(
+            "download hosts",
+            listing.map_err(|_| NOTHING_LISTED.to_owned()).and_then(|page| hosts(&zoom, &page)),
+        ),
+        finding("clock", clock(config).await),
     ]
+}
+
+const NOTHING_LISTED: &str = "not known: nothing could be listed";
+
+/// More than this, and deadlines and the end of a period are visibly wrong.
+const CLOCKS_DIFFER: chrono::Duration = chrono::Duration::seconds(30);
+
+/// Whether the files of what is listed may be fetched from where they lie.
+fn hosts(zoom: &Zoom, page: &Page) -> Result<String, String> {
+    let addresses = page.meetings.iter().flat_map(|meeting| &meeting.files);
+    let addresses = addresses.filter_map(|file| file.download_url.as_deref());
+    let found: BTreeMap<String, bool> = addresses.filter_map(|address| zoom.download_host(address)).collect();
+    let refused: Vec<&str> =
+        found.iter().filter(|(_, allowed)| !**allowed).map(|(host, _)| &**host).collect();
+    if !refused.is_empty() {
+        let refused = refused.join(", ");
+        return Err(format!(
+            "files lie at {refused}, which zoom.download_hosts does not allow; a host that is listed gets the token"
+        ));
+    }
+    if found.is_empty() {
+        return Ok("nothing is listed that could tell; zoom.download_hosts is as configured".to_owned());
+    }
+    Ok(format!("files lie at {}", found.into_keys().collect::<Vec<_>>().join(", ")))
+}
+
+async fn clock(config: &Config) -> Result<String, String> {
+    let client = http::client().map_err(|error| error.to_string())?;
+    let Some(ahead) = http::clock_ahead(&client, config.zoom.api_url.clone()).await? else {
+        return Ok("Zoom does not tell its time".to_owned());
+    };
+    let words = format!(
+        "{} {} Zoom's",
+        output::length(ahead.abs()),
+        if ahead.num_seconds() < 0 { "behind" } else { "ahead of" }
+    );
+    if ahead.abs() > CLOCKS_DIFFER {
+        return Err(format!(
+            "this machine's clock is {words}; set it, by NTP for instance: deadlines and periods follow it"
+        ));
+    }
+    Ok(format!("{words}, near enough"))
 }
 
 fn connect(config: &Config) -> Result<Zoom, String> {
@@ -107,12 +156,16 @@ fn judge_scopes(scopes: &[String]) -> Result<String, String> {
     ))
 }
 
-async fn listing(zoom: &Zoom) -> Result<String, String> {
+async fn listing(zoom: &Zoom) -> Result<Page, String> {
     let now = Utc::now();
     let day = Period::new(now - chrono::Duration::days(1), now).map_err(|error| error.to_string())?;
-    let listed = zoom.list(day, Dimension::StartTime, None).await.map_err(|error| error.to_string())?;
-    let count = listed.page.total_records.unwrap_or(listed.page.meetings.len() as u64);
-    Ok(format!("{count} archived meetings began in the last 24 h"))
+    let listed = zoom.list(day, Dimension::StartTime, None).await;
+    listed.map(|listed| listed.page).map_err(|error| error.to_string())
+}
+
+fn count(page: &Page) -> String {
+    let count = page.total_records.unwrap_or(page.meetings.len() as u64);
+    format!("{count} archived meetings began in the last 24 h")
 }
 
 async fn contacts(config: &Config) -> Result<String, String> {

@@ -4,6 +4,7 @@
 //!
 //! A document is run in a folder of its own, with a configuration, with a run that was made before, and with what stands
 //! for other things (`RUN`, `UUID…`, dates, addresses) filled in: [`scene`].
+//! A block of JSON behind a block of shell is the answer to it, and is compared with what is answered.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blocks;
@@ -15,7 +16,7 @@ mod scene;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use blocks::{Block, blocks, documents, inline};
+use blocks::{blocks, documents, inline};
 use scene::Scene;
 
 /// Documents whose blocks are run below.
@@ -66,10 +67,10 @@ fn commands_in_the_running_text_are_commands() {
 async fn run(document: &str) {
     let mut scene = Scene::start().await;
     let blocks = blocks(document);
-    let to_run: Vec<&Block> = blocks.iter().filter(|block| block.info == "sh").collect();
-    assert!(!to_run.is_empty());
-    for block in to_run {
-        scene.run(document, block).await;
+    for (at, block) in blocks.iter().enumerate().filter(|(_, block)| block.info == "sh") {
+        // A block of JSON that comes next is what is answered.
+        let answer = blocks.get(at + 1).filter(|next| next.info == "json");
+        scene.run(document, block, answer).await;
     }
 }
 

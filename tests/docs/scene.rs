@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use crate::blocks::Block;
-use crate::harness::{Bench, Process, plain, prepare, text};
+use crate::harness::{Bench, Finished, Process, plain, prepare, text};
 
 const TOKEN: &str = "0perat0r";
 
@@ -48,11 +48,8 @@ impl Scene {
     }
 
     /// Runs a block as a shell does that stops at the first command that fails.
-    pub(crate) async fn run(&mut self, document: &str, block: &Block) {
-        let mut script = block.text.clone();
-        for (from, to) in &self.filled {
-            script = script.replace(from, to);
-        }
+    pub(crate) async fn run(&mut self, document: &str, block: &Block, answer: Option<&Block>) {
+        let script = self.fill(&block.text);
         if script.contains("$RECAPTURE/") && self.service.is_none() {
             self.service = Some(serve(&self.bench, &["serve"]).await);
         }
@@ -65,8 +62,7 @@ impl Scene {
             std::fs::write(self.bench.path("ids.csv"), format!("meeting_uuid\n{uuid}\n")).unwrap();
         }
         let mut bash = Command::new("bash");
-        let strict = "curl() { command curl --fail-with-body \"$@\"; }\n";
-        bash.args(["-euo", "pipefail", "-c", &format!("{strict}{script}\nwait")]);
+        bash.args(["-euo", "pipefail", "-c", &format!("{script}\nwait")]);
         prepare(&mut bash, &self.bench.path(""));
         let path = format!("{}:{}", self.bench.path("bin").display(), std::env::var("PATH").unwrap());
         bash.env("PATH", path).env("REAL", env!("CARGO_BIN_EXE_recapture"));
@@ -78,14 +74,16 @@ impl Scene {
         }
         println!("{document}:{}\n{script}", block.line);
         let ended = Process::spawn(bash).end().await;
-        assert_eq!(
-            ended.code,
-            Some(0),
-            "{document}:{}:\n{script}\n{}\n{}",
-            block.line,
-            ended.stdout,
-            ended.stderr
-        );
+        let Finished { code, stdout, stderr } = &ended;
+        assert_eq!(*code, Some(0), "{document}:{}:\n{script}\n{stdout}\n{stderr}", block.line);
+        if let Some(answer) = answer {
+            let told: Value = serde_json::from_str(&self.fill(&answer.text)).unwrap();
+            assert_eq!(ended.object(), told, "{document}:{}", answer.line);
+        }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        self.filled.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
     }
 }
 

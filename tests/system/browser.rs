@@ -273,7 +273,7 @@ async fn a_recovery_is_begun_watched_and_mended_in_a_browser() {
     for (path, words) in [
         ("/", "8 of 8"),
         ("/coverage", "Automatic recovery is off"),
-        ("/workers", "requests of meetings' files in the last hour"),
+        ("/workers", "requests for the files of meetings in the last hour"),
     ] {
         browser.open(&format!("{}{path}", service.url)).await;
         browser.shows(words).await;

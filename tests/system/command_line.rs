@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use recapture_simulator::Scenario;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -136,4 +137,16 @@ async fn bars_are_for_terminals() {
         assert!(shown.contains(stage), "no {stage} in {shown}");
     }
     bench.assert_all_recovered();
+}
+
+/// Where files lie and how the clocks stand, beside what is listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_looks_at_hosts_and_clocks() {
+    let to = chrono::Utc::now();
+    let mut bench = Bench::start(Scenario { from: to - chrono::Duration::hours(12), to, ..plain(3) }).await;
+    let well = bench.run(&["doctor"]).await.exits(0).stdout;
+    assert!(well.contains("files lie at 127.0.0.1") && well.contains("near enough"), "{well}");
+    bench.set("zoom.download_hosts", "[\"zoom.us\"]");
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  download hosts files lie at 127.0.0.1, which zoom.download_hosts"), "{ill}");
 }

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Bench, Process, plain, text};
+use crate::harness::{Bench, Process, plain, prepare, text};
 
 /// The service of a bench, and where it answers.
 pub(crate) struct Service {
@@ -18,7 +18,10 @@ impl Service {
     }
 
     pub(crate) async fn with(bench: &Bench, arguments: &[&str]) -> Self {
-        let mut process = bench.spawn(&[&["serve"], arguments].concat());
+        Self::listening(bench.spawn(&[&["serve"], arguments].concat())).await
+    }
+
+    async fn listening(mut process: Process) -> Self {
         let line = process.line_with("listening on http://").await;
         let address = line.split_once("http://").unwrap().1.split(';').next().unwrap().to_owned();
         Self { process, url: format!("http://{address}") }
@@ -67,4 +70,18 @@ async fn an_address_that_is_taken_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     bench.set("server.listen", &text(&address));
     bench.run(&["serve"]).await.exits(1).tells(&["server.listen", &address]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_stays_to_be_looked_at() {
+    let bench = Bench::start(plain(1)).await;
+    let quick = ["demo", "--meetings", "20", "--faults", "0", "--serve"];
+    let settings = ["--set", "server.listen=127.0.0.1:0", "--set", "log.level=recapture=info,warn"];
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_recapture"));
+    prepare(command.args(quick).args(settings), &bench.path(""));
+    let service = Service::listening(Process::spawn(command)).await;
+    let (status, page) = service.get("/").await;
+    assert!(status == 200 && page.contains("an outage that never was"), "{status} {page}");
+    service.process.signal(Signal::TERM);
+    service.process.end().await.exits(0).tells(&["The dashboard is at http://"]);
 }

@@ -54,8 +54,8 @@ pub(super) fn throughput(body: &mut String, stored: &[(DateTime<Utc>, u64)]) -> 
 pub(super) fn limits(body: &mut String, zoom: &Zoom) -> fmt::Result {
     writeln!(body, "<h2>Use of Zoom's limits</h2>")?;
     let asked = [
-        (Category::Light, "of meetings' files"),
-        (Category::Medium, "of lists and totals"),
+        (Category::Light, "for the files of meetings"),
+        (Category::Medium, "for lists and totals"),
         (Category::Heavy, "of the heavy category"),
     ];
     let mut quiet = true;
@@ -80,14 +80,18 @@ pub(super) fn limits(body: &mut String, zoom: &Zoom) -> fmt::Result {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of a hundred")]
 fn limit(body: &mut String, what: &str, used: &LimitUse) -> fmt::Result {
     let percent = |share: f64| (share.clamp(0.0, 1.0) * 100.0).round() as u64;
+    let told = |share: f64| match percent(share) {
+        0 if share > 0.0 => "less than 1 %".to_owned(),
+        share => format!("{share} %"),
+    };
     let most = used.shares.iter().copied().fold(0.0, f64::max);
     let now = used.shares.last().copied().unwrap_or_default();
     let words = format!(
-        "{} requests {what} in the last hour; {} % of the {:.0} a second that are allowed in this minute, at most {} %",
+        "{} requests {what} in the last hour; of the {} a second that are allowed {} in this minute, {} in the fullest one",
         grouped(used.requests),
-        percent(now),
-        used.allowed,
-        percent(most)
+        grouped(used.allowed.round() as u64),
+        told(now),
+        told(most)
     );
     let heights: Vec<u64> = used.shares.iter().map(|share| percent(*share) * HEIGHT / 100).collect();
     draw(body, &words, &heights, |at| used.shares[at] > 0.0)
