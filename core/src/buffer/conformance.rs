@@ -17,8 +17,8 @@ pub use files::{
     a_writer_whose_part_was_cleared_writes_nothing, what_is_given_up_leaves_nothing,
 };
 pub use manifests::{
-    a_check_leaves_nothing, a_contact_is_handed_over_whole, a_manifest_is_replaced_by_its_successor_only, meetings_are_found_and_removed,
-    room_is_promised_once, what_is_no_manifest_is_not_read,
+    a_check_leaves_nothing, a_contact_is_handed_over_whole, a_manifest_is_replaced_by_its_successor_only,
+    meetings_are_found_and_removed, room_is_promised_once, what_is_no_manifest_is_not_read,
 };
 
 use bytes::Bytes;

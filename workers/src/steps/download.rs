@@ -8,7 +8,8 @@ use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use recapture_core::buffer::{
-    BufferError, FileRecord, FileRecordState, FingerprintMatch, MeetingFolder, PartWriter, Reservation, file_name,
+    BufferError, FileRecord, FileRecordState, FingerprintMatch, MeetingFolder, PartWriter, Reservation,
+    file_name,
 };
 use recapture_core::config::Fingerprint;
 use recapture_core::meeting::{ArchiveFile, FileKind, MeetingUuid};

@@ -2,8 +2,8 @@
 
 use super::{body, folder, folder_of, manifest, open, store};
 use crate::buffer::{Buffer, BufferError, ManifestVersion};
-use crate::contact::Contact;
 use crate::config;
+use crate::contact::Contact;
 use crate::digest;
 
 /// Two workers believe that they hold the meeting; the one that writes later knows an older manifest.
