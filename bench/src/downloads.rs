@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["files", "rounds"])]
     short: bool,
     /// Only these rows; the first is what the others are compared with
-    #[arg(long, value_delimiter = ',', default_value = "curl,recapture,floor,floor-fsync")]
+    #[arg(long, value_delimiter = ',', default_value = "curl,curl-openssl,recapture,floor,floor-fsync")]
     rows: Vec<String>,
     /// Where `recapture` and `recapture-simulator` were built; by default beside this program, or the workspace's
     #[arg(long)]
@@ -166,7 +166,8 @@ impl Bench {
         // What the row before left to the disk is not this one's to wait for.
         succeed(Command::new("sync").arg("-f").arg(&folder))?;
         let used = match row {
-            "curl" => self.curl(&folder),
+            "curl" => self.curl(&folder, "sha256sum"),
+            "curl-openssl" => self.curl(&folder, "openssl dgst -sha256"),
             "recapture" => self.recapture(&folder),
             "floor" => self.floor(&folder, &[]),
             "floor-fsync" => self.floor(&folder, &["--fsync"]),
@@ -177,14 +178,14 @@ impl Bench {
         used
     }
 
-    fn curl(&self, folder: &Path) -> Result<Used, Fault> {
+    fn curl(&self, folder: &Path, hash: &str) -> Result<Used, Fault> {
         let list: String = (0..self.files)
             .map(|number| format!("url = \"{0}/{number}\"\noutput = \"{number}.mp4\"\n", self.address))
             .collect();
         std::fs::write(folder.join("list"), list)?;
         let script = format!(
             "curl --silent --show-error --fail --parallel --parallel-max {AT_ONCE} --config list && \
-             sha256sum *.mp4 > sums"
+             {hash} *.mp4 > sums"
         );
         let used = timed(folder, "sh", &["-c", &script])?;
         let sums = std::fs::read_to_string(folder.join("sums"))?.lines().count();
@@ -228,7 +229,10 @@ impl Bench {
     #[allow(clippy::print_stdout, reason = "the table is the output")]
     fn print(&self, found: &[Vec<Used>]) {
         println!("{}\n", machine::describe());
-        println!("| {} files of {} MB | wall, s | CPU, s | peak memory, MiB | × wall | × CPU |", self.files, self.megabytes);
+        println!(
+            "| {} files of {} MB | wall, s | CPU, s | peak memory, MiB | × wall | × CPU |",
+            self.files, self.megabytes
+        );
         println!("| --- | ---: | ---: | ---: | ---: | ---: |");
         for (row, rounds) in self.rows.iter().zip(found) {
             let all = |of: fn(&Used) -> f64, digits| spread(rounds.iter().map(of).collect(), digits);
@@ -251,6 +255,7 @@ impl Bench {
 fn title(row: &str) -> &str {
     match row {
         "curl" => "curl --parallel, then sha256sum; no fsync",
+        "curl-openssl" => "the same with openssl dgst -sha256, which uses the processor's instructions",
         "recapture" => "**recapture recover**",
         "floor" => "fetch, hash and write, and nothing else",
         "floor-fsync" => "the same with an fsync a file",

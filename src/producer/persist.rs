@@ -42,7 +42,8 @@ where
             _ if matches!(error, ZoomError::PageTokenExpired(_)) => return Err(error.into()),
             Disposition::Retry { not_before } | Disposition::Outage { not_before } => not_before,
             Disposition::Snooze { until } => until,
-            Disposition::Gone
+            Disposition::NoRoom
+            | Disposition::Gone
             | Disposition::Dead
             | Disposition::Halt
             | Disposition::Release

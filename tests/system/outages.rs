@@ -1,7 +1,8 @@
 //! What goes away in the middle: the run stops with words that name the remedy, nothing is lost, and as soon as the
 //! service is back, or the disk has room, the same command recovers all.
 
-use recapture_simulator::{Endpoint, Faults, Scenario};
+use recapture_simulator::{Endpoint, Faults, FileSpec, Scenario};
+use rustix::process::{Pid, Resource, getrlimit, prlimit};
 use tokio::process::Command;
 
 use crate::expectation::assert_balanced;
@@ -55,33 +56,47 @@ async fn a_data_access_service_that_stumbles() {
     bench.assert_all_recovered();
 }
 
-/// A limit on the size of files is how a full disk is had without the right to mount one: a write in the middle of a
-/// file fails.
+/// A limit on the size of files is how a full disk is had without the right to mount one: a write in the middle of a file
+/// fails. What fits goes on, what does not waits, and comes by itself once there is room.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_full_in_the_middle_of_a_file() {
-    let mut scenario = plain(4);
-    scenario.files[0].min_size = 8 << 20;
-    scenario.files[0].max_size = 8 << 20;
+    let mut scenario = plain(12);
+    // A third of the meetings has a film for which there is no room.
+    scenario.files.push(FileSpec::exactly("MP4", 8 << 20).share(0.34));
     let bench = Bench::start(scenario).await;
+    let large = bench
+        .simulator
+        .truth()
+        .filter(|meeting| meeting.files.iter().any(|file| file.size > 4 << 20))
+        .count() as u64;
+    assert!((1..12).contains(&large), "{large} of 12 are large");
     let mut limited = Command::new("sh");
-    // In units of 512 bytes: room for the databases and the evidence, none for an MP4.
+    // In units of 512 bytes: room for the databases and the evidence, none for such a film.
     limited.args([
         "-c",
-        "trap '' XFSZ; ulimit -f 8192; exec \"$0\" \"$@\"",
+        "trap '' XFSZ; ulimit -S -f 8192; exec \"$0\" \"$@\"",
         env!("CARGO_BIN_EXE_recapture"),
         "--config",
     ]);
     limited.arg(bench.path("recapture.toml")).args(bench.recovery(&[]));
     prepare(&mut limited, &bench.path(""));
+    let mut process = Process::spawn(limited);
 
-    let stopped = Process::spawn(limited).end().await.exits(1);
-
-    let stopped =
-        stopped.tells(&["the capture buffer has no room", "Free space there, or point buffer.url elsewhere"]);
-    assert_eq!((stopped.counts()["failed"], stopped.counts()["pending"]), (0, 4));
-    assert!(bench.parts().is_empty());
+    process.said("meetings that do not fit wait for room; the others go on").await;
+    process.until(async { while bench.runs().await[0]["counts"]["recovered"] != 12 - large {} }).await;
+    let waiting = &bench.runs().await[0]["counts"];
+    assert_eq!((&waiting["pending"], &waiting["failed"]), (&large.into(), &0.into()));
     bench.assert_final_names_verify();
-    bench.assert_mended().await;
+    prlimit(Pid::from_raw(process.id()), Resource::Fsize, getrlimit(Resource::Fsize)).unwrap();
+
+    let ended = process.end().await.exits(0);
+    assert_eq!(ended.counts(), bench.expected_counts());
+    let words = ["the capture buffer has no room", "Free space there, or point buffer.url elsewhere"];
+    ended.tells(&words);
+    assert!(bench.parts().is_empty());
+    bench.assert_all_recovered();
+    let record = bench.record_of(&bench.newest_run().await);
+    assert!(record.contains("buffer_full"), "{record}");
 }
 
 /// A listing tries again for a minute or two before it gives up: both ways at once.

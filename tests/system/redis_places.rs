@@ -1,34 +1,13 @@
 //! A Redis that speaks TLS and knows its users, one that serves several Zoom accounts, and one whose replica takes over.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::Signal;
-use tokio::process::Command;
 
+use crate::certificates::certificates;
 use crate::harness::{Bench, Finished, Process, text};
 use crate::redis::{bench, tiny};
 use crate::redis_server::RedisServer;
-
-async fn openssl(folder: &Path, arguments: &[&str]) {
-    let made = Command::new("openssl").args(arguments).current_dir(folder).output().await;
-    let made = made.unwrap_or_else(|error| panic!("openssl: {error}; tests/install-tools installs it"));
-    assert!(made.status.success(), "openssl {arguments:?}: {}", String::from_utf8_lossy(&made.stderr));
-}
-
-/// A certificate authority of this test's own and a server's certificate by it; gives the authority's.
-async fn certificates(folder: &Path) -> PathBuf {
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let authority =
-        ["req", "-x509", "-days", "2", "-subj", "/CN=an authority of the tests", "-keyout", "ca.key"];
-    openssl(folder, &[&authority[..], &key, &["-out", "ca.crt"]].concat()).await;
-    let request = ["req", "-subj", "/CN=redis", "-keyout", "redis.key", "-out", "redis.csr"];
-    openssl(folder, &[&request[..], &key].concat()).await;
-    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").unwrap();
-    let signing = ["x509", "-req", "-days", "2", "-in", "redis.csr", "-CA", "ca.crt", "-CAkey", "ca.key"];
-    let rest = ["-CAcreateserial", "-extfile", "names", "-out", "redis.crt"];
-    openssl(folder, &[&signing[..], &rest].concat()).await;
-    folder.join("ca.crt")
-}
 
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
@@ -54,7 +33,7 @@ async fn tls_and_a_user_of_its_own() {
     let authority = certificates(folder.path()).await;
     let port = free_port().to_string();
     let file = |name: &str| folder.path().join(name).display().to_string();
-    let (certificate, key, ca) = (file("redis.crt"), file("redis.key"), file("ca.crt"));
+    let (certificate, key, ca) = (file("server.crt"), file("server.key"), file("ca.crt"));
     let tls = ["--port", "0", "--tls-port", &port, "--tls-cert-file", &certificate, "--tls-key-file", &key];
     let rest = ["--tls-ca-cert-file", &ca, "--tls-auth-clients", "no", "--user", "default", "off", "--user"];
     let user =

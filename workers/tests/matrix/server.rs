@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -39,7 +39,7 @@ pub(crate) enum Fault {
     ForeignHost,
     /// To an address that no listed name stands for.
     PrivateHost,
-    /// Plain http to another host.
+    /// Plain http to another host. (From https to a listed one: `tests/system/downgrade.rs`.)
     Downgrade,
 }
 
@@ -113,11 +113,12 @@ pub(crate) fn sha256_of(bytes: &[u8]) -> String {
 pub(crate) struct Case {
     script: Script,
     requests: AtomicU64,
-    /// Bytes of the file at fault that left.
+    /// Bytes at the place at fault that left.
     bytes: AtomicU64,
+    /// Of the answer there, where it is no file.
+    size: AtomicU64,
     metadata_read: AtomicU64,
     tokens: AtomicU64,
-    starts: AtomicU32,
 }
 
 impl Case {
@@ -129,12 +130,9 @@ impl Case {
         self.bytes.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn starts(&self) -> u32 {
-        self.starts.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn ended(&self, starts: u32) {
-        self.starts.store(starts, Ordering::SeqCst);
+    /// The size of the answer at fault.
+    pub(crate) fn size(&self) -> u64 {
+        self.size.load(Ordering::SeqCst)
     }
 
     /// What goes wrong with this request at a place, which is counted.
@@ -165,7 +163,7 @@ impl Server {
             bytes: AtomicU64::new(0),
             metadata_read: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
-            starts: AtomicU32::new(0),
+            size: AtomicU64::new(0),
         };
         let server = Self { address, cases: Arc::new(scripts.into_iter().map(case).collect()) };
         let routes = Router::new()
@@ -184,6 +182,26 @@ impl Server {
 
     pub(crate) fn case(&self, case: usize) -> &Case {
         &self.cases[case]
+    }
+
+    /// An answer in JSON, with the script's fault in it.
+    fn json(&self, number: usize, at: Place, body: String, asked: &Asked) -> Response {
+        let case = self.case(number);
+        if case.script.at == at {
+            case.size.store(body.len() as u64, Ordering::SeqCst);
+        }
+        answer(case.fault(at), body.into(), "application/json", asked, self.count(number, Some(at)))
+    }
+
+    /// Counts the bytes that leave at the place at fault.
+    fn count(&self, number: usize, at: Option<Place>) -> impl Fn(u64) + Send + use<> {
+        let server = self.clone();
+        let counted = at.is_some_and(|at| server.case(number).script.at == at);
+        move |bytes| {
+            if counted {
+                server.case(number).bytes.fetch_add(bytes, Ordering::SeqCst);
+            }
+        }
     }
 
     fn meeting(&self, number: usize) -> serde_json::Value {
@@ -230,8 +248,7 @@ async fn list(State(server): State<Server>, Path(case): Path<usize>, asked: Aske
         "from": "2026-10-01T00:00:00Z", "to": "2026-10-02T00:00:00Z", "page_size": 300, "total_records": 1,
         "next_page_token": "", "meetings": [server.meeting(case)],
     });
-    let fault = server.case(case).fault(Place::List);
-    answer(fault, page.to_string().into(), "application/json", &asked, |_| ())
+    server.json(case, Place::List, page.to_string(), &asked)
 }
 
 async fn metadata(
@@ -241,8 +258,7 @@ async fn metadata(
 ) -> Response {
     server.case(case).metadata_read.fetch_add(1, Ordering::SeqCst);
     let body = server.meeting(case).to_string();
-    let fault = server.case(case).fault(Place::Metadata);
-    answer(fault, body.into(), "application/json", &asked, |_| ())
+    server.json(case, Place::Metadata, body, &asked)
 }
 
 async fn file(
@@ -252,12 +268,7 @@ async fn file(
 ) -> Response {
     let places = [Place::First, Place::Last].into_iter().find(|place| place.file() == Some(number));
     let fault = places.and_then(|place| server.case(case).fault(place));
-    let counted = places.is_some_and(|place| server.case(case).script.at == place);
-    let sent = move |bytes: u64| {
-        if counted {
-            server.case(case).bytes.fetch_add(bytes, Ordering::SeqCst);
-        }
-    };
+    let sent = server.count(case, places);
     answer(fault, FILES[number].body().into(), "application/octet-stream", &asked, sent)
 }
 
