@@ -22,12 +22,17 @@ pub(crate) fn describe() -> String {
 
 /// How much of a processor this process and those that it waited for have used.
 pub(crate) fn used() -> Duration {
+    // utime, stime, cutime and cstime.
+    ticks("self", 11..15)
+}
+
+/// The sum of some fields of a process's `stat`, in clock ticks there; they are counted from the first after the name.
+pub(crate) fn ticks(process: &str, fields: std::ops::Range<usize>) -> Duration {
     const TICKS: u64 = 100;
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let (_, after_name) = stat.rsplit_once(')').unwrap_or_default();
-    // utime, stime, cutime and cstime are the fields 14 to 17; the first after the name is the third.
-    let ticks: u64 =
-        after_name.split_whitespace().skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    let numbers = after_name.split_whitespace().skip(fields.start).take(fields.len());
+    let ticks: u64 = numbers.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 1000 / TICKS)
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "the tables are the output")]
 
 mod bullmq;
+mod enumeration;
 mod jobs;
 mod machine;
 mod million;
@@ -12,10 +13,12 @@ mod peer;
 mod pool;
 mod processes;
 mod python;
+mod recovery;
 mod server;
 mod table;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -53,6 +56,13 @@ enum What {
         #[arg(long, default_value_t = 1_000_000)]
         jobs: u32,
     },
+    /// Whole recoveries, beside what one would write instead and beside the least that could be done
+    Recovery(recovery::Arguments),
+    /// Listing alone, of up to a million meetings
+    Enumeration(enumeration::Arguments),
+    /// The bare loop of a measurement
+    #[command(hide = true)]
+    Floor { task: PathBuf },
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -67,6 +77,9 @@ async fn main() -> Result<(), Fault> {
             peer::compare(&plan, &peers).await
         }
         What::Million { jobs } => million::measure(jobs).await,
+        What::Recovery(arguments) => recovery::compare(arguments).await,
+        What::Enumeration(arguments) => enumeration::measure(arguments).await,
+        What::Floor { task } => tokio::task::spawn_blocking(move || recovery::floor(&task)).await?,
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }
