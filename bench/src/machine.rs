@@ -22,18 +22,18 @@ pub(crate) fn describe() -> String {
 
 /// How much of a processor this process and those that it waited for have used.
 pub(crate) fn used() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    ticks(&stat, 4).unwrap_or_default()
+    // utime, stime, cutime and cstime.
+    ticks("self", 11..15)
 }
 
-/// The first so many of `utime`, `stime`, `cutime` and `cstime`, of what the kernel tells of a process.
-pub(crate) fn ticks(stat: &str, times: usize) -> Option<Duration> {
+/// The sum of some fields of a process's `stat`, in clock ticks there; they are counted from the first after the name.
+pub(crate) fn ticks(process: &str, fields: std::ops::Range<usize>) -> Duration {
     const TICKS: u64 = 100;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    // They are the fields 14 to 17; the first after the name is the third.
-    let fields = after_name.split_whitespace().skip(11).take(times);
-    let ticks: u64 = fields.map(str::parse::<u64>).sum::<Result<_, _>>().ok()?;
-    Some(Duration::from_millis(ticks * 1000 / TICKS))
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let (_, after_name) = stat.rsplit_once(')').unwrap_or_default();
+    let numbers = after_name.split_whitespace().skip(fields.start).take(fields.len());
+    let ticks: u64 = numbers.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
 }
 
 /// Of what a program says of its version.

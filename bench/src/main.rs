@@ -6,6 +6,7 @@
 
 mod bullmq;
 mod downloads;
+mod enumeration;
 mod jobs;
 mod machine;
 mod million;
@@ -13,11 +14,13 @@ mod peer;
 mod pool;
 mod processes;
 mod python;
+mod recovery;
 mod serve;
 mod server;
 mod table;
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -59,6 +62,13 @@ enum What {
     Serve(serve::Plan),
     /// What downloading costs, beside curl and sha256sum; needs curl and /usr/bin/time
     Downloads(downloads::Arguments),
+    /// Whole recoveries, beside what one would write instead and beside the least that could be done
+    Recovery(recovery::Arguments),
+    /// Listing alone, of up to a million meetings
+    Enumeration(enumeration::Arguments),
+    /// The bare loop of a measurement
+    #[command(hide = true)]
+    Floor { task: PathBuf },
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -75,6 +85,9 @@ async fn main() -> Result<(), Fault> {
         What::Million { jobs } => million::measure(jobs).await,
         What::Serve(plan) => serve::measure(&plan).await,
         What::Downloads(arguments) => downloads::measure(arguments),
+        What::Recovery(arguments) => recovery::compare(arguments).await,
+        What::Enumeration(arguments) => enumeration::measure(arguments).await,
+        What::Floor { task } => tokio::task::spawn_blocking(move || recovery::floor(&task)).await?,
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }

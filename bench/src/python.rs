@@ -58,6 +58,15 @@ async fn ask(name: &str, arguments: &[&str]) -> Result<Vec<Duration>, Fault> {
     Ok(answer.seconds.into_iter().map(Duration::from_secs_f64).collect())
 }
 
+/// A script of `peers/` in the environment of its name, with the path of its task at the end.
+pub(crate) fn command(name: &str, arguments: &[&str], task: &Path) -> Command {
+    let environment = environment(name);
+    let mut command = Command::new(environment.join("bin/python"));
+    command.arg(peers().join(format!("{name}.py"))).args(arguments).arg(task);
+    command.env("PATH", environment.join("bin"));
+    command
+}
+
 async fn run(command: &mut Command) -> Result<String, Fault> {
     let output = command.kill_on_drop(true).output().await?;
     if output.status.success() {

@@ -16,7 +16,7 @@ use crate::Fault;
 pub(crate) struct Server {
     port: u16,
     connection: MultiplexedConnection,
-    _process: Child,
+    process: Child,
     _folder: TempDir,
 }
 
@@ -54,7 +54,12 @@ impl Server {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let client = redis::Client::open(format!("redis://127.0.0.1:{port}"))?;
         let connection = client.get_multiplexed_async_connection().await?;
-        Ok(Self { port, connection, _process: process, _folder: folder })
+        Ok(Self { port, connection, process, _folder: folder })
+    }
+
+    /// Returns when it has ended, so that what it used is not taken for that of what comes next.
+    pub(crate) async fn stop(mut self) -> Result<(), Fault> {
+        Ok(self.process.kill().await?)
     }
 
     pub(crate) fn url(&self) -> String {

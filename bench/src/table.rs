@@ -79,11 +79,11 @@ pub(crate) fn print_ratios(rows: &[(&str, Vec<Figures>)]) {
     }
 }
 
-/// The median, and the least and the most if they differ as told.
 fn cell((_, digits, of): &Column, found: &[Figures]) -> String {
     spread(found.iter().filter_map(of).collect(), *digits)
 }
 
+/// The median, and the least and the most if they differ as told.
 pub(crate) fn spread(mut values: Vec<f64>, digits: usize) -> String {
     values.sort_by(f64::total_cmp);
     let told = |value: f64| format!("{value:.digits$}");

@@ -92,7 +92,8 @@ impl Scene {
 
     /// How much of a processor the service has used.
     pub(super) fn used(&self) -> Result<Duration, Fault> {
-        crate::machine::ticks(&self.read("stat")?, 2).ok_or_else(|| "no times".into())
+        let id = self.process.id().ok_or("recapture serve has ended")?;
+        Ok(crate::machine::ticks(&id.to_string(), 11..13))
     }
 
     pub(super) async fn stop(mut self) -> Result<(), Fault> {
