@@ -17,9 +17,11 @@ test: tools ## Runs all tests
 soak: tools ## Kills, cuts and freezes the shared queue for SOAK seconds (default: an hour)
 	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture
 
-bench: ## Measures the Redis queue and its peers on this machine: docs/performance.md
+bench: ## Measures the Redis queue and downloads beside their peers on this machine: docs/performance.md
 	cargo run --release --manifest-path bench/Cargo.toml -- queue
 	cargo run --release --manifest-path bench/Cargo.toml -- million
+	cargo build --release -p recapture -p recapture-simulator --bins
+	cargo run --release --manifest-path bench/Cargo.toml -- downloads
 
 fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
 	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz

@@ -123,7 +123,7 @@ impl Bench {
     fn start(arguments: Arguments) -> Result<Self, Fault> {
         let Arguments { files, megabytes, rounds, short, rows, programs, folder, .. } = arguments;
         let (files, rounds) = if short { (20, 1) } else { (files.next_multiple_of(2), rounds.max(1)) };
-        let programs = programs.map_or_else(built, Ok)?;
+        let programs = programs.map_or_else(built, Ok)?.canonicalize()?;
         let folder = match folder {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
