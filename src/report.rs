@@ -9,6 +9,7 @@ pub(crate) mod html;
 mod json;
 mod text;
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
@@ -204,9 +205,10 @@ impl Report {
             Entry::Ended(end) if only.is_none_or(|only| only.contains(&end.meeting)) => {
                 // Clocks of several machines may differ; leases follow each other.
                 let at = (end.fence, line.at);
-                let last = ends.entry(end.meeting.clone()).or_insert_with(|| (at, end.clone()));
-                if last.0 <= at {
-                    *last = (at, end);
+                match ends.entry(end.meeting.clone()) {
+                    MapEntry::Vacant(place) => _ = place.insert((at, end)),
+                    MapEntry::Occupied(mut last) if last.get().0 <= at => _ = last.insert((at, end)),
+                    MapEntry::Occupied(_) => {}
                 }
             }
             _ => {}
