@@ -110,12 +110,6 @@ struct Taken {
 }
 
 impl Producer<'_> {
-    /// Takes a batch of meetings that were not seen before: compares, enqueues, counts, records.
-    async fn take(&self, batch: Vec<Meeting>) -> Result<Taken, ProducerError> {
-        let verdicts = compare::compare(self, &batch).await?;
-        self.put(&batch, verdicts).await
-    }
-
     /// Puts a compared batch where verdicts go.
     async fn put(&self, batch: &[Meeting], verdicts: Vec<Verdict>) -> Result<Taken, ProducerError> {
         let mut taken = Taken::default();
