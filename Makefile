@@ -1,6 +1,6 @@
 # The few things that one does in this folder. `make` alone lists them.
 
-.PHONY: help demo test bench check containers scaling soak fuzz tools
+.PHONY: help demo test bench recovery guard check containers scaling soak fuzz tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,6 +22,15 @@ bench: ## Measures the Redis queue and downloads beside their peers on this mach
 	cargo run --release --manifest-path bench/Cargo.toml -- million
 	cargo build --release -p recapture -p recapture-simulator --bins
 	cargo run --release --manifest-path bench/Cargo.toml -- downloads
+
+recovery: ## Measures whole recoveries beside what one would write instead: docs/performance/recovery.md
+	cargo run --release --manifest-path bench/Cargo.toml -- recovery
+	cargo run --release --manifest-path bench/Cargo.toml -- enumeration
+
+# Our own code as it is released, what it depends on as the tests have built it.
+GUARDED = recapture recapture-core recapture-worker
+guard: tools ## Counts the instructions of hot paths, and tells what has changed (make guard BLESS=--bless: a new baseline)
+	cargo run --locked --example guard $(foreach package,$(GUARDED),--config 'profile.dev.package.$(package).opt-level=3') -- $(BLESS)
 
 fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
 	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz

@@ -111,13 +111,6 @@ struct Taken {
 }
 
 impl Producer<'_> {
-    /// Takes a batch of meetings that were not seen before: compares, enqueues, counts, records.
-    async fn take(&self, batch: Vec<Meeting>, listed: SystemTime) -> Result<Taken, ProducerError> {
-        let compared = SystemTime::now();
-        let verdicts = compare::compare(self, &batch).await?;
-        self.put(&batch, verdicts, [listed, compared]).await
-    }
-
     /// Puts a compared batch where verdicts go; with when it was asked of Zoom and of the platform.
     async fn put(
         &self,

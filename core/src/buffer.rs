@@ -174,8 +174,9 @@ impl Buffer {
         each!(self, store => store.put_handover(meeting, contact))
     }
 
-    /// Removes what earlier tries left under part names. Only the holder of the meeting's lease may call it.
-    pub async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<(), BufferError> {
+    /// Removes what earlier tries left under part names, and answers whether anything else may stand there. Only the holder
+    /// of the meeting's lease may call it.
+    pub async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<bool, BufferError> {
         each!(self, store => store.clear_parts(meeting))
     }
 
@@ -201,7 +202,7 @@ impl Buffer {
         expected: Option<u64>,
     ) -> Result<PartWriter, BufferError> {
         match self {
-            Self::Folder(folder) => folder.begin(meeting, name).await.map(Into::into),
+            Self::Folder(folder) => Ok(folder.begin(meeting, name).into()),
             Self::Objects(objects) => objects.begin(meeting, name, expected).await.map(Into::into),
         }
     }

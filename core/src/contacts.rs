@@ -14,6 +14,7 @@
 
 mod database;
 mod error;
+mod group;
 mod postgres;
 mod request;
 mod rest;

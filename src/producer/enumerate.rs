@@ -9,12 +9,14 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use recapture_core::evidence::Entry;
+use recapture_core::meeting::Meeting;
 use recapture_core::period::Period;
 use recapture_core::run::Unproven;
-use recapture_core::zoom::{Dimension, ZoomError};
+use recapture_core::zoom::{Dimension, Listed, ZoomError};
 use tracing::{info, warn};
 
-use super::page::{Listing, record};
+use super::compare::compare;
+use super::page::{Line, Listing, record};
 use super::persist::persist;
 use super::seen::Seen;
 use super::{Enumerated, Producer, ProducerError, Progress, Taken};
@@ -134,6 +136,35 @@ impl Sweep {
         }
         Ok(SliceEnd { proven, indeterminate: listing.indeterminate, newest: listing.newest })
     }
+
+    /// Takes a page's new meetings, with when Zoom was asked for it. Zoom's answer is kept while they are compared, and before anything is said of them.
+    async fn take(
+        &mut self,
+        producer: &Producer<'_>,
+        (listed, new): (SystemTime, Vec<Meeting>),
+        mut line: Line,
+        look: Look,
+        listing: &mut Listing,
+    ) -> Result<(), ProducerError> {
+        self.done.listed += new.len() as u64;
+        let asked_at = [listed, SystemTime::now()];
+        let noted = async { if look == Look::First { line.note(producer, true).await } else { Ok(()) } };
+        let compared = async { if new.is_empty() { Ok(Vec::new()) } else { compare(producer, &new).await } };
+        let (noted, verdicts) = tokio::join!(noted, compared);
+        noted?;
+        let verdicts = verdicts?;
+        let found =
+            if new.is_empty() { Taken::default() } else { producer.put(&new, verdicts, asked_at).await? };
+        self.done.detected += found.detected;
+        for uuid in &found.indeterminate {
+            listing.indeterminate += u64::from(self.doubtful.is_new(uuid));
+        }
+        if look == Look::Again {
+            let news = found.detected > 0 || listing.indeterminate > 0 || !listing.faults.is_empty();
+            line.note(producer, news).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Lists a slice from its first to its last page; begins anew when its page token expires.
@@ -156,6 +187,25 @@ async fn list(
     Ok(Listing { faults: vec![fault], ..Listing::default() })
 }
 
+/// What is asked of Zoom for one page.
+#[derive(Clone)]
+struct Ask {
+    /// As Zoom returned it: the next page token is bound to it.
+    period: Period,
+    dimension: Dimension,
+    token: Option<String>,
+}
+
+impl Ask {
+    /// With when it was asked.
+    async fn of(&self, producer: &Producer<'_>) -> Result<(SystemTime, Listed), ProducerError> {
+        let asked_at = SystemTime::now();
+        let page = || producer.zoom.list(self.period, self.dimension, self.token.as_deref());
+        Ok((asked_at, persist(producer, page).await?))
+    }
+}
+
+/// Takes a page while Zoom is asked for the next one.
 async fn list_once(
     producer: &Producer<'_>,
     slice: Period,
@@ -164,31 +214,31 @@ async fn list_once(
     sweep: &mut Sweep,
 ) -> Result<Listing, ProducerError> {
     let mut listing = Listing::default();
-    let mut token: Option<String> = None;
-    // As Zoom returned it: the next page token is bound to it.
-    let mut asked = slice;
+    let mut ask = Ask { period: slice, dimension, token: None };
+    let (mut asked_at, mut listed) = ask.of(producer).await?;
     for number in 1.. {
-        let asked_at = SystemTime::now();
-        let listed = persist(producer, || producer.zoom.list(asked, dimension, token.as_deref())).await?;
         let before = listing.distinct.len();
-        let (page, mut line) = listing.read(listed, slice, dimension, number);
-        if look == Look::First {
-            line.note(producer, true).await?;
-        }
+        let (mut page, line) = listing.read(listed, slice, dimension, number);
         let doubtful = page.meetings.iter().filter(|meeting| sweep.doubtful.holds(&meeting.uuid));
         listing.indeterminate += doubtful.count() as u64;
-        let new: Vec<_> =
-            page.meetings.into_iter().filter(|meeting| listing.holds(meeting, &mut sweep.seen)).collect();
-        sweep.done.listed += new.len() as u64;
-        let found = if new.is_empty() { Taken::default() } else { producer.take(new, asked_at).await? };
-        sweep.done.detected += found.detected;
-        for uuid in &found.indeterminate {
-            listing.indeterminate += u64::from(sweep.doubtful.is_new(uuid));
+        page.meetings.retain(|meeting| listing.holds(meeting, &mut sweep.seen));
+        let mut next = page.next_page_token;
+        // A server that gives the same token and nothing new for ever must not hold us for ever.
+        if next.is_some() && next == ask.token && listing.distinct.len() == before {
+            listing.faults.push("the listing repeats a page without end".to_owned());
+            next = None;
         }
-        if look == Look::Again {
-            let news = found.detected > 0 || listing.indeterminate > 0 || !listing.faults.is_empty();
-            line.note(producer, news).await?;
+        if let Some(to) = page.to.filter(|to| *to > ask.period.from && *to < ask.period.to) {
+            ask.period.to = to;
         }
+        ask.token = next;
+        let following = async { if ask.token.is_some() { Some(ask.of(producer).await) } else { None } };
+        // Both to their end: what was asked for in vain takes nothing away from the page that is here.
+        let (taken, following) = tokio::join!(
+            sweep.take(producer, (asked_at, page.meetings), line, look, &mut listing),
+            following
+        );
+        taken?;
         (producer.watch)(Progress {
             slice: sweep.slice,
             slices: sweep.slices,
@@ -196,17 +246,9 @@ async fn list_once(
             listed: sweep.done.listed,
             detected: sweep.done.detected,
         });
-        match page.next_page_token {
+        match following {
+            Some(page) => (asked_at, listed) = page?,
             None => break,
-            // A server that gives the same token and nothing new for ever must not hold us for ever.
-            Some(next) if token.as_deref() == Some(&next) && listing.distinct.len() == before => {
-                listing.faults.push("the listing repeats a page without end".to_owned());
-                break;
-            }
-            next => token = next,
-        }
-        if let Some(to) = page.to.filter(|to| *to > asked.from && *to < asked.to) {
-            asked.to = to;
         }
     }
     Ok(listing)

@@ -10,7 +10,7 @@ use super::error::BufferError;
 use super::facts::{FileFacts, Reading};
 use super::folder_writer::FolderWriter;
 use super::layout::MeetingFolder;
-use super::manifest::{Manifest, ManifestVersion, StoredManifest};
+use super::manifest::{Manifest, ManifestState, ManifestVersion, StoredManifest};
 use super::room::{Lack, Promised, Reservation};
 use crate::contact::Contact;
 use crate::digest;
@@ -24,6 +24,13 @@ const RESERVE: u64 = 64 << 20;
 
 /// Tells the parts of this process apart; the process id and the start's chance tell processes apart.
 static PARTS: AtomicU64 = AtomicU64::new(0);
+
+/// When the names in a folder, this one and those of the files before it, are made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Durable,
+    Later,
+}
 
 #[derive(Debug, Clone)]
 pub struct FolderBuffer {
@@ -104,7 +111,9 @@ impl FolderBuffer {
     ) -> Result<(String, ManifestVersion), BufferError> {
         let path = self.folder(meeting).join(MANIFEST);
         let (text, sha256) = manifest.text().map_err(|error| not_json(&path, &error))?;
-        if !self.put(path.clone(), text, Some(after.clone())).await? {
+        // Of a meeting that is not settled nobody has been told: its name becomes durable with the last manifest.
+        let names = if manifest.state == ManifestState::Ingested { Names::Later } else { Names::Durable };
+        if !self.put(path.clone(), text, Some(after.clone()), names).await? {
             return Err(BufferError::TakenOver { path: path.display().to_string() });
         }
         Ok((sha256.clone(), ManifestVersion(Some(sha256))))
@@ -118,12 +127,12 @@ impl FolderBuffer {
         let place = meeting.handover();
         let path = self.root.join(&place);
         let text = serde_json::to_string_pretty(contact).map_err(|error| not_json(&path, &error))? + "\n";
-        self.put(path, text.into_bytes(), None).await?;
+        self.put(path, text.into_bytes(), None, Names::Durable).await?;
         Ok(place)
     }
 
-    /// Replaces a file, whole or not at all, and makes it and what was renamed in its folder durable; false if another
-    /// one stands there than `after`.
+    /// Replaces a file, whole or not at all, and makes it durable, and as asked what was renamed in its folder; false if
+    /// another one stands there than `after`.
     ///
     /// Accepted: between the look at what stands there and the rename another writer may rename. The lease has to be
     /// lost in that instant, and the next holder's own parts are not touched by it.
@@ -132,6 +141,7 @@ impl FolderBuffer {
         path: PathBuf,
         text: Vec<u8>,
         after: Option<ManifestVersion>,
+        names: Names,
     ) -> Result<bool, BufferError> {
         let folder = path.parent().unwrap_or(&self.root).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -164,17 +174,19 @@ impl FolderBuffer {
             }
             let is_successor = renamed?;
             failpoint::reach("manifest-renamed");
-            File::open(&folder)?.sync_all()?;
+            if names == Names::Durable {
+                File::open(&folder)?.sync_all()?;
+            }
             Ok(is_successor)
         })
         .await
     }
 
-    pub(super) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<(), BufferError> {
+    pub(super) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<bool, BufferError> {
         let folder = self.folder(meeting);
         blocking(&folder.clone(), move || {
             let Some(entries) = absent_is_none(std::fs::read_dir(&folder))? else {
-                return Ok(());
+                return Ok(false);
             };
             for entry in entries {
                 let name = entry?.file_name();
@@ -183,7 +195,7 @@ impl FolderBuffer {
                     absent_is_none(std::fs::remove_file(folder.join(&*name)))?;
                 }
             }
-            Ok(())
+            Ok(true)
         })
         .await
     }
@@ -214,23 +226,10 @@ impl FolderBuffer {
         .await
     }
 
-    pub(super) async fn begin(
-        &self,
-        meeting: &MeetingFolder,
-        name: &str,
-    ) -> Result<FolderWriter, BufferError> {
+    /// The part is made with its first bytes: most files are made, written, hashed and made durable in one go.
+    pub(super) fn begin(&self, meeting: &MeetingFolder, name: &str) -> FolderWriter {
         let folder = self.folder(meeting);
-        let part = folder.join(self.part_name(name));
-        let opened = part.clone();
-        let to = folder.join(name);
-        let file = blocking(&part.clone(), move || {
-            create_folders(&folder)?;
-            let file = create_new(&opened);
-            failpoint::reach("part-created");
-            file
-        })
-        .await?;
-        Ok(FolderWriter::new(to, part, file))
+        FolderWriter::new(folder.join(name), folder.join(self.part_name(name)))
     }
 
     pub(super) async fn run_folder(&self, run: &RunId) -> Result<PathBuf, BufferError> {
@@ -266,7 +265,7 @@ fn hash_file(mut file: File) -> io::Result<FileFacts> {
 
 /// Creates the folders that lack, and makes their names durable: a manifest in a folder that a power cut takes away
 /// would be a meeting that the platform believes it has.
-fn create_folders(path: &Path) -> io::Result<()> {
+pub(super) fn create_folders(path: &Path) -> io::Result<()> {
     let lacking: Vec<&Path> =
         path.ancestors().take_while(|level| !level.as_os_str().is_empty() && !level.exists()).collect();
     if lacking.is_empty() {
@@ -280,7 +279,7 @@ fn create_folders(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn create_new(path: &Path) -> io::Result<File> {
+pub(super) fn create_new(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

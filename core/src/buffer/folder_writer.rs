@@ -4,12 +4,13 @@
 //! network's threads, and a writer holds at most two pieces of memory whatever the file's size.
 
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
 use super::error::BufferError;
+use super::folder::{create_folders, create_new};
 use crate::digest::Hasher;
 use crate::failpoint;
 
@@ -30,8 +31,25 @@ pub(super) struct FolderWriter {
 }
 
 struct Inner {
-    file: File,
+    part: PathBuf,
+    /// Made when there is something to write.
+    file: Option<File>,
     hasher: Hasher,
+}
+
+impl Inner {
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                create_folders(self.part.parent().unwrap_or(Path::new(".")))?;
+                let file = create_new(&self.part)?;
+                failpoint::reach("part-created");
+                file
+            }
+        };
+        Ok(self.file.insert(file))
+    }
 }
 
 impl std::fmt::Debug for Inner {
@@ -41,11 +59,11 @@ impl std::fmt::Debug for Inner {
 }
 
 impl FolderWriter {
-    pub(super) fn new(final_path: PathBuf, part: PathBuf, file: File) -> Self {
+    pub(super) fn new(final_path: PathBuf, part: PathBuf) -> Self {
         Self {
             final_path,
+            inner: Some(Inner { part: part.clone(), file: None, hasher: Hasher::default() }),
             part,
-            inner: Some(Inner { file, hasher: Hasher::default() }),
             waiting: Vec::new(),
             waiting_bytes: 0,
             failed: false,
@@ -66,8 +84,9 @@ impl FolderWriter {
         self.failed = false;
         self.on_disk(|inner| {
             inner.hasher = Hasher::default();
-            inner.file.set_len(0)?;
-            inner.file.rewind()
+            let Some(file) = &mut inner.file else { return Ok(()) };
+            file.set_len(0)?;
+            file.rewind()
         })
         .await
     }
@@ -83,13 +102,14 @@ impl FolderWriter {
         let pieces = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         self.on_disk(move |inner| {
+            inner.file()?;
             for piece in pieces {
                 inner.hasher.update(&piece);
-                inner.file.write_all(&piece)?;
+                inner.file()?.write_all(&piece)?;
             }
             failpoint::reach(if durable { "before-fsync" } else { "body" });
             if durable {
-                inner.file.sync_data()?;
+                inner.file()?.sync_data()?;
                 failpoint::reach("after-fsync");
             }
             Ok(())
@@ -99,7 +119,7 @@ impl FolderWriter {
 
     async fn on_disk<F>(&mut self, work: F) -> Result<(), BufferError>
     where
-        F: FnOnce(&mut Inner) -> std::io::Result<()> + Send + 'static,
+        F: FnOnce(&mut Inner) -> io::Result<()> + Send + 'static,
     {
         let failed = |detail: &str| BufferError::Failed {
             path: self.part.display().to_string(),
@@ -138,7 +158,7 @@ impl FolderWriter {
                 self.committed = true;
                 Ok(())
             }
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Err(BufferError::TakenOver { path: self.final_path.display().to_string() })
             }
             Ok(Err(error)) => Err(BufferError::from_io(&self.final_path, &error)),

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Utc};
 use url::Url;
 
-use super::database::Database;
+use super::database::{Database, Transaction};
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::statements::{self, After, Statement};
@@ -77,27 +77,18 @@ impl SqlContacts {
         Ok(ContactPage { contacts, next_cursor })
     }
 
-    /// Creates the contact, or merges it into the one that is there, in one transaction; gives back what is there
+    /// Creates the contact, or merges it into the one that is there, all or nothing and durably; gives back what is there
     /// now.
     pub async fn merge(&self, contact: &Contact) -> Result<(Registered, Contact), ContactsError> {
         let contact = storable(contact)?;
-        self.0.complete(Box::pin(self.merge_in(contact))).await
-    }
-
-    async fn merge_in(&self, contact: Contact) -> Result<(Registered, Contact), sqlx::Error> {
-        let mut step = self.0.begin(&contact.source, &contact.source_id).await?;
-        let known = step.read(statements::lookup(&contact.source, &[&contact.source_id])).await?.pop();
-        let registered = if known.is_some() { Registered::Merged } else { Registered::Created };
-        // A new contact is merged into its own bare self: of a file that it names twice the later counts.
-        let mut whole = known.clone().unwrap_or_else(|| Contact { media: Vec::new(), ..contact.clone() });
-        whole.merge(contact);
-        if known.as_ref() != Some(&whole) {
-            for statement in statements::put(&whole)? {
-                step.execute(statement).await?;
+        match &self.0 {
+            // One writer at a time: those who come meanwhile share its next transaction, and its fsync.
+            Database::Sqlite(sqlite) => sqlite.group.merge(&self.0, contact).await,
+            Database::Postgres(_) => {
+                let merged = self.0.complete(Box::pin(merge_all(&self.0, vec![contact]))).await?;
+                Ok(merged.into_iter().next().expect("one came of one"))
             }
         }
-        step.commit().await?;
-        Ok((registered, whole))
     }
 
     /// That contacts can be read and written, and how many there are.
@@ -111,6 +102,35 @@ impl SqlContacts {
     async fn read(&self, statement: Statement) -> Result<Vec<Contact>, ContactsError> {
         self.0.complete(Box::pin(self.0.read(statement))).await
     }
+}
+
+/// Merges contacts in one transaction, in their order.
+pub(super) async fn merge_all(
+    database: &Database,
+    contacts: Vec<Contact>,
+) -> Result<Vec<(Registered, Contact)>, sqlx::Error> {
+    let Some(first) = contacts.first() else { return Ok(Vec::new()) };
+    let mut step = database.begin(&first.source, &first.source_id).await?;
+    let mut merged = Vec::with_capacity(contacts.len());
+    for contact in contacts {
+        merged.push(merge_in(&mut step, contact).await?);
+    }
+    step.commit().await?;
+    Ok(merged)
+}
+
+async fn merge_in(step: &mut Transaction, contact: Contact) -> Result<(Registered, Contact), sqlx::Error> {
+    let known = step.read(statements::lookup(&contact.source, &[&contact.source_id])).await?.pop();
+    let registered = if known.is_some() { Registered::Merged } else { Registered::Created };
+    // A new contact is merged into its own bare self: of a file that it names twice the later counts.
+    let mut whole = known.clone().unwrap_or_else(|| Contact { media: Vec::new(), ..contact.clone() });
+    whole.merge(contact);
+    if known.as_ref() != Some(&whole) {
+        for statement in statements::put(&whole)? {
+            step.execute(statement).await?;
+        }
+    }
+    Ok((registered, whole))
 }
 
 /// Whether a text can be a source, a source_id or a file_id: PostgreSQL holds no NUL.

@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -14,6 +15,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, SqliteConnection, Transaction};
 
 use super::error::ContactsError;
+use super::group::Group;
 
 static SCHEMA: Migrator = sqlx::migrate!("migrations/contacts/sqlite");
 
@@ -35,6 +37,7 @@ pub(super) struct Sqlite {
     /// One connection: SQLite has one writer at a time, and waiting here is fair while its lock is not.
     writer: SqlitePool,
     pub(super) readers: SqlitePool,
+    pub(super) group: Arc<Group>,
 }
 
 impl Sqlite {
@@ -63,6 +66,7 @@ impl Sqlite {
             path: path.to_owned(),
             writer: SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options),
             readers: SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(readers),
+            group: Arc::default(),
         })
     }
 

@@ -33,10 +33,10 @@ pub struct Ingested {
 
 pub async fn ingest(ports: &Ports, job: &Assignment<'_>, meeting: &Meeting) -> Result<Ingested, StepError> {
     let folder = MeetingFolder::new(&job.payload.uuid, started_at(job.payload.started_at, meeting));
-    ports.buffer.clear_parts(&folder).await?;
-    let stored = ports.buffer.manifest(&folder).await?;
-    let mut version = stored.as_ref().map_or(ManifestVersion::NONE, |stored| stored.version.clone());
-    let earlier = stored.map(|stored| stored.manifest);
+    let is_new = !ports.buffer.clear_parts(&folder).await?;
+    let standing = if is_new { None } else { ports.buffer.manifest(&folder).await? };
+    let mut version = standing.as_ref().map_or(ManifestVersion::NONE, |standing| standing.version.clone());
+    let earlier = standing.map(|standing| standing.manifest);
     let mut sorted = Sorted { processing: meeting.archive == ArchiveState::Processing, ..Sorted::default() };
     if let Some(earlier) = &earlier {
         // What an earlier recovery stored and nobody asks for now stays named.
@@ -44,7 +44,11 @@ pub async fn ingest(ports: &Ports, job: &Assignment<'_>, meeting: &Meeting) -> R
         sorted.records.extend(earlier.files.iter().filter(|record| !wanted(&record.file_id)).cloned());
     }
     for file in meeting.files.iter().filter(|file| is_wanted(&job.payload.wanted, &file.id)) {
-        sort(ports, &folder, earlier.as_ref(), file, meeting, &mut sorted).await?;
+        let record = if is_new { None } else { stored(ports, &folder, earlier.as_ref(), file).await? };
+        match record {
+            Some(record) => sorted.records.push(record),
+            None => sort(file, meeting, &mut sorted),
+        }
     }
     note_vanished(&job.payload.wanted, meeting, &mut sorted.records);
     let manifest = manifest(ports, job, meeting, &folder, earlier.as_ref(), sorted.records);
@@ -72,18 +76,8 @@ struct Sorted {
     processing: bool,
 }
 
-async fn sort(
-    ports: &Ports,
-    folder: &MeetingFolder,
-    earlier: Option<&Manifest>,
-    file: &ArchiveFile,
-    meeting: &Meeting,
-    sorted: &mut Sorted,
-) -> Result<(), StepError> {
-    if let Some(record) = stored(ports, folder, earlier, file).await? {
-        sorted.records.push(record);
-        return Ok(());
-    }
+/// A file that the buffer lacks.
+fn sort(file: &ArchiveFile, meeting: &Meeting, sorted: &mut Sorted) {
     match (file.state, &file.download_url) {
         (FileState::Processing, _) => sorted.processing = true,
         (FileState::Failed, _) => sorted.records.push(unavailable(file, Reason::ArchiveFailed)),
@@ -93,7 +87,6 @@ async fn sort(
             sorted.records.push(unavailable(file, Reason::NoAddress));
         }
     }
-    Ok(())
 }
 
 /// The record of a file that is in the buffer, named by the earlier manifest or adopted.

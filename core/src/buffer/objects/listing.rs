@@ -54,8 +54,10 @@ impl ObjectBuffer {
     }
 
     /// Aborts the uploads of earlier tries, which stops a writer that lost its lease without knowing.
-    pub(in crate::buffer) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<(), BufferError> {
-        for part in self.objects(&self.key(meeting.as_str())?).await? {
+    pub(in crate::buffer) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<bool, BufferError> {
+        let standing = self.objects(&self.key(meeting.as_str())?).await?;
+        let any = !standing.is_empty();
+        for part in standing {
             let Some(name) = part.filename().and_then(|name| name.strip_prefix('.')) else { continue };
             let Some((name, _mark)) = name.strip_suffix(".part").and_then(|name| name.rsplit_once('.'))
             else {
@@ -66,7 +68,7 @@ impl ObjectBuffer {
             }
             self.delete(&part).await?;
         }
-        Ok(())
+        Ok(any)
     }
 
     /// Ends an upload, so that nothing can complete it; one that has ended is as good.
