@@ -104,7 +104,7 @@ impl Telemetry {
                         Err(error) => warn!(%error, "log.level could not be changed"),
                     },
                     Err(fault) => {
-                        warn!(fault, "the configuration cannot be read; log.level stays what it is")
+                        warn!(fault, "the configuration cannot be read; log.level stays what it is");
                     }
                 }
             }

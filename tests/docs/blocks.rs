@@ -15,9 +15,9 @@ pub(crate) fn documents() -> Vec<String> {
     let mut found = vec!["README.md".to_owned()];
     for folder in ["docs", "docs/adr"] {
         for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            if name.ends_with(".md") {
-                found.push(format!("{folder}/{name}"));
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|kind| kind == "md") {
+                found.push(format!("{folder}/{}", path.file_name().unwrap().to_str().unwrap()));
             }
         }
     }

@@ -72,7 +72,6 @@ impl Scene {
         for (name, server) in [("RECAPTURE", &self.service), ("DAS", &self.das)] {
             bash.env(name, server.as_ref().map_or("", |(_, url)| url.as_str()));
         }
-        println!("{document}:{}\n{script}", block.line);
         let ended = Process::spawn(bash).end().await;
         let Finished { code, stdout, stderr } = &ended;
         assert_eq!(*code, Some(0), "{document}:{}:\n{script}\n{stdout}\n{stderr}", block.line);
