@@ -1,23 +1,25 @@
 """Celery at its best for this work: prefork × 16 (most of them wait for the disk), no results, no events, no gossip."""
 
 import logging
+import os
 import sys
 import time
 
 import redis
 from celery import Celery
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_process_init
 
 import recovery_requests as http
 from recovery import Task
 
 PROCESSES = 16
-task = Task(sys.argv[-1])
+task = Task(os.environ.get("TASK") or sys.argv[-1])
 app = Celery("peer", broker=task.redis)
 app.conf.update(
     task_ignore_result=True,
     worker_prefetch_multiplier=4,
     worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
     broker_connection_retry_on_startup=True,
     worker_send_task_events=False,
 )
@@ -27,10 +29,6 @@ mine = {}
 @worker_process_init.connect
 def begin(**_):
     mine["http"], mine["redis"] = http.session(), redis.Redis.from_url(task.redis)
-
-
-@worker_ready.connect
-def ready(**_):
     print("ready", flush=True)
 
 
@@ -56,12 +54,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "produce":
         produce()
     else:
-        works = app.WorkController(
-            pool="prefork",
-            concurrency=PROCESSES,
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            loglevel="CRITICAL",
-        )
-        works.start()
+        os.environ["TASK"] = sys.argv[-1]
+        os.chdir(os.path.dirname(os.path.abspath(__file__)))
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--quiet", "--loglevel", "CRITICAL"]
+        pool = ["--pool", "prefork", "--concurrency", str(PROCESSES)]
+        os.execvp("celery", ["celery", "-A", "celery_recovery", "worker", *pool, *quiet])

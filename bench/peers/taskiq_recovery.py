@@ -14,6 +14,7 @@ import recovery_aiohttp as http
 from recovery import Task
 
 task = Task(os.environ.get("TASK") or sys.argv[-1])
+# As it comes: its worker leaves when a wait for work has timed out, which is said on stderr when it is asked to end.
 broker = ListQueueBroker(task.redis)
 
 

@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// A tenth of the work
     #[arg(long)]
     short: bool,
+    /// The programs that are measured are built already
+    #[arg(long)]
+    built: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +58,7 @@ struct Figures {
 
 #[allow(clippy::print_stdout, reason = "the table is the output")]
 pub(crate) async fn measure(arguments: Arguments) -> Result<(), Fault> {
-    let programs = Programs::build().await?;
+    let programs = Programs::release(arguments.built).await?;
     let forms = if arguments.forms.is_empty() {
         vec![Form::Dry, Form::Embedded, Form::Redis]
     } else {

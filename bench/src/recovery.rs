@@ -40,6 +40,9 @@ pub(crate) struct Arguments {
     /// A tenth of the work, once: whether it runs, and roughly what it tells
     #[arg(long)]
     short: bool,
+    /// The programs that are measured are built already
+    #[arg(long)]
+    built: bool,
 }
 
 /// What one repetition of a row found.
@@ -66,7 +69,7 @@ type Found = Vec<(Row, Vec<Figures>)>;
 
 #[allow(clippy::print_stdout, reason = "the tables are the output")]
 pub(crate) async fn compare(arguments: Arguments) -> Result<(), Fault> {
-    let programs = Programs::build().await?;
+    let programs = Programs::release(arguments.built).await?;
     let repeat = if arguments.short { 1 } else { arguments.repeat.max(1) };
     let profiles = if arguments.profiles.is_empty() {
         vec![Profile::Small, Profile::Mixed, Profile::Latency, Profile::Limited]

@@ -48,8 +48,8 @@ fn compare(bless: bool) -> Result<(), Fault> {
         now.insert(path.name.to_owned(), count);
     }
     if bless {
-        let lines: String = now.iter().map(|(name, count)| format!("{name} {count}\n")).collect();
-        std::fs::write(baseline(), lines)?;
+        let lines: Vec<String> = now.iter().map(|(name, count)| format!("{name} {count}")).collect();
+        std::fs::write(baseline(), lines.join("\n") + "\n")?;
     }
     Ok(())
 }

@@ -93,20 +93,21 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds them.
-    pub(crate) async fn build() -> Result<Self, Fault> {
+    /// Builds them, unless they are built already.
+    pub(crate) async fn release(built: bool) -> Result<Self, Fault> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let built = Command::new("cargo")
-            .args(["build", "--release", "--locked", "--workspace", "--bins", "-j2"])
+        let programs = Self { folder: target.join("release") };
+        if built {
+            return Ok(programs);
+        }
+        let building = Command::new("cargo")
+            .args(["build", "--release", "--locked", "--workspace", "--bins"])
             .current_dir(&root)
             .env("CARGO_TARGET_DIR", &target)
             .status()
             .await?;
-        if !built.success() {
-            return Err("the programs that are measured could not be built".into());
-        }
-        Ok(Self { folder: target.join("release") })
+        if building.success() { Ok(programs) } else { Err("what is measured could not be built".into()) }
     }
 
     pub(crate) fn command(&self, name: &str) -> Command {

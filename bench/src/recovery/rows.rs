@@ -27,8 +27,9 @@ pub(crate) enum Row {
     Arq,
 }
 
-/// Threads of the floor; more of them bring nothing.
+/// Threads of the floor: most of them wait for the disk. Where nobody does, so many get into each other's way.
 const FLOOR: usize = 32;
+const FLOOR_NO_FSYNC: usize = 4;
 /// Those of the profile in which each request waits, and the files at once of Recapture there.
 const SLOW: usize = 64;
 
@@ -128,7 +129,7 @@ impl Row {
         let threads = if slow { SLOW } else { FLOOR };
         let mut figures = match self {
             Self::Floor => script::floor(zoom, all, true, threads).await,
-            Self::FloorNoFsync => script::floor(zoom, all, false, threads).await,
+            Self::FloorNoFsync => script::floor(zoom, all, false, FLOOR_NO_FSYNC).await,
             Self::Sequential | Self::Celery | Self::Taskiq | Self::Arq => {
                 script::measure(zoom, self.package().unwrap_or_default(), some).await
             }

@@ -1,6 +1,7 @@
 //! Programs that are told what to do by a file: the floor, and the peers' scripts in Python.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
@@ -58,9 +59,13 @@ pub(super) async fn measure(zoom: &Zoom, package: &str, meetings: u32) -> Result
         let command = python::command(&name, &arguments, &task);
         workers.push(Running::start(command, Output::Stdout, "ready", ready).await?.0);
     }
-    let memory = Memory::watch(workers.iter().map(Running::id).collect());
     let mut produce = python::command(&name, &["produce"], &task);
-    let produced = produce.kill_on_drop(true).output().await?;
+    produce.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let produce = produce.spawn()?;
+    // The sequential script has no workers.
+    let watched = workers.iter().map(Running::id).chain(produce.id().filter(|_| workers.is_empty()));
+    let memory = Memory::watch(watched.collect());
+    let produced = produce.wait_with_output().await?;
     let mib = memory.mib();
     for worker in workers {
         worker.end().await?;
@@ -81,7 +86,7 @@ pub(super) async fn measure(zoom: &Zoom, package: &str, meetings: u32) -> Result
 fn worker_commands(package: &str) -> Vec<(Vec<&'static str>, usize)> {
     match package {
         "sequential" => vec![],
-        "celery" => vec![(vec!["work"], 1)],
+        "celery" => vec![(vec!["work"], 16)],
         "taskiq" => vec![(vec!["work"], 2)],
         _ => vec![(vec!["work"], 1), (vec!["work"], 1)],
     }

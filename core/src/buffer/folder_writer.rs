@@ -39,14 +39,13 @@ struct Inner {
 
 impl Inner {
     fn file(&mut self) -> io::Result<&mut File> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                create_folders(self.part.parent().unwrap_or(Path::new(".")))?;
-                let file = create_new(&self.part)?;
-                failpoint::reach("part-created");
-                file
-            }
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            create_folders(self.part.parent().unwrap_or(Path::new(".")))?;
+            let file = create_new(&self.part)?;
+            failpoint::reach("part-created");
+            file
         };
         Ok(self.file.insert(file))
     }
