@@ -63,6 +63,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("server.requests_per_second", "500"),
     ("server.token", ""),
     ("server.viewer_token", ""),
+    ("telemetry.otlp_url", ""),
     ("worker.concurrency", "32"),
     ("worker.downloads", "64"),
     ("worker.drain", "30s"),
