@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -22,6 +24,7 @@ const PIECE: usize = 256 << 10;
 pub(super) struct FolderWriter {
     final_path: PathBuf,
     part: PathBuf,
+    abandoned: Arc<AtomicBool>,
     inner: Option<Inner>,
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
@@ -35,6 +38,8 @@ struct Inner {
     /// Made when there is something to write.
     file: Option<File>,
     hasher: Hasher,
+    /// The writer is dropped: perhaps while a step on disk made the part that it would have removed.
+    abandoned: Arc<AtomicBool>,
 }
 
 impl Inner {
@@ -59,10 +64,17 @@ impl std::fmt::Debug for Inner {
 
 impl FolderWriter {
     pub(super) fn new(final_path: PathBuf, part: PathBuf) -> Self {
+        let abandoned = Arc::new(AtomicBool::new(false));
         Self {
             final_path,
-            inner: Some(Inner { part: part.clone(), file: None, hasher: Hasher::default() }),
+            inner: Some(Inner {
+                part: part.clone(),
+                file: None,
+                hasher: Hasher::default(),
+                abandoned: Arc::clone(&abandoned),
+            }),
             part,
+            abandoned,
             waiting: Vec::new(),
             waiting_bytes: 0,
             failed: false,
@@ -132,6 +144,9 @@ impl FolderWriter {
         };
         let (inner, done) = tokio::task::spawn_blocking(move || {
             let done = work(&mut inner);
+            if inner.abandoned.load(Ordering::SeqCst) {
+                remove(&inner.part);
+            }
             (inner, done)
         })
         .await
@@ -172,6 +187,8 @@ impl FolderWriter {
 impl Drop for FolderWriter {
     fn drop(&mut self) {
         if !self.committed {
+            // First said, then done: whichever of the two comes later, this or a step that is under way, finds the part.
+            self.abandoned.store(true, Ordering::SeqCst);
             remove(&self.part);
         }
     }
@@ -180,4 +197,30 @@ impl Drop for FolderWriter {
 /// A part that cannot be removed is cleared away by the meeting's next try.
 fn remove(part: &Path) {
     let _ = std::fs::remove_file(part);
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    /// A handler that loses its lease is dropped while its last step on disk goes on.
+    #[test]
+    fn whoever_is_dropped_in_a_step_leaves_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..200 {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut writer = FolderWriter::new(folder.path().join("a.mp4"), folder.path().join("a.part"));
+                writer.write(Bytes::from_static(b"first")).await.unwrap();
+                assert!(writer.finish().now_or_never().is_none(), "the step is under way");
+            });
+            // Ends with the step.
+            drop(runtime);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
 }

@@ -59,8 +59,9 @@ where
         .with_resource(resource.build())
         .build();
     let tracer = TRACER.get_or_init(|| provider.tracer("recapture")).clone();
-    let ours = ["recapture", "recapture_core", "recapture_worker"].map(|target| (target, LevelFilter::INFO));
-    let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(Targets::from_iter(ours));
+    // A beginning: all of our crates are meant.
+    let ours = Targets::new().with_target("recapture", LevelFilter::INFO);
+    let layer = tracing_opentelemetry::layer().with_tracer(tracer).with_filter(ours);
     Ok((Traces(provider), layer))
 }
 
