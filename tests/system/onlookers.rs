@@ -7,6 +7,7 @@ use recapture_simulator::Faults;
 use reqwest::StatusCode;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::harness::{Bench, plain};
 use crate::serving::Service;
@@ -14,13 +15,17 @@ use crate::serving::Service;
 const STREAMS: usize = 50;
 const POLLERS: usize = 50;
 
-/// Listens until the service ends the stream; the state of the run that was told last.
-async fn listen(http: &reqwest::Client, url: &str) -> String {
+/// Listens until the service ends the stream, and says when the end of the run was told; the state that was told last.
+async fn listen(http: &reqwest::Client, url: &str, ended: &Semaphore) -> String {
     let mut stream = http.get(format!("{url}/v1/events")).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
-    let mut heard = Vec::new();
+    let (mut heard, mut said) = (Vec::new(), false);
     while let Some(piece) = stream.chunk().await.expect("a stream ends well") {
         heard.extend_from_slice(&piece);
+        if !said && String::from_utf8_lossy(&heard).contains(r#""state":"completed""#) {
+            said = true;
+            ended.add_permits(1);
+        }
     }
     let heard = String::from_utf8(heard).unwrap();
     assert!(heard.is_empty() || heard.ends_with("\n\n"), "an event was cut: {heard}");
@@ -70,17 +75,19 @@ async fn many_who_look_on_are_answered_and_do_no_harm() {
     let run = begun["id"].as_str().unwrap();
 
     let url = service.url.clone();
-    let streams = join_all((0..STREAMS).map(|_| listen(&http, &url)));
+    let ended = Semaphore::new(0);
+    let streams = join_all((0..STREAMS).map(|_| listen(&http, &url, &ended)));
     let looking = async {
         let asked = join_all((0..POLLERS).map(|number| poll(&http, &url, run, number))).await;
-        // The service tells of the end within its next look; who listens has heard of it when it stops.
+        // The service tells of the end with its next look, and everybody hears of it.
+        let all = u32::try_from(STREAMS).unwrap();
+        let _ = ended.acquire_many(all).await.unwrap();
         service.process.signal(Signal::TERM);
         asked
     };
     let (told, asked) = tokio::join!(streams, looking);
     assert!(asked.iter().all(|asked| *asked > 0));
-    let last = |state: &&String| ["running", "completed"].contains(&state.as_str());
-    assert_eq!(told.iter().filter(last).count(), STREAMS, "{told:?}");
+    assert!(told.iter().all(|state| state == "completed"), "{told:?}");
     service.process.end().await.exits(0).tells(&["stopped; nothing is left in hand"]);
     bench.assert_all_recovered();
 }
