@@ -16,7 +16,9 @@
 //! # What a crash leaves
 //!
 //! * Before the rename: a part. The next holder of the meeting's lease removes all parts of the meeting before it
-//!   begins, which also stops a writer that lost its lease without knowing: its rename finds nothing.
+//!   begins, and replaces the manifest. Either stops a writer that lost its lease without knowing: a rename finds nothing,
+//!   and none is made where another manifest stands than the writer's own ([`Claim`]).
+//! * Of a small file before that: nothing, it is in memory; it is fetched again.
 //! * Between a file's rename and the manifest: a verified file that no manifest names. It is adopted, after its size
 //!   and hash are read again, and not fetched a second time.
 //! * While a contact is handed over: a part of it, which nobody misses; the next try has one of its own.
@@ -45,6 +47,7 @@ pub mod conformance;
 mod error;
 mod facts;
 mod folder;
+mod folder_names;
 mod folder_writer;
 mod layout;
 mod listing;
@@ -65,7 +68,7 @@ pub use manifest::{
 };
 pub use objects::{ObjectBuffer, RunObjects, Stands};
 pub use room::Reservation;
-pub use writer::{PartWriter, Written};
+pub use writer::{Claim, PartWriter, Written};
 
 use std::path::{Path, PathBuf};
 
@@ -164,6 +167,20 @@ impl Buffer {
         each!(self, store => store.put_manifest(meeting, manifest, after))
     }
 
+    /// Puts the manifest of a meeting of which the buffer holds nothing; `None` if something may stand there, and then nothing
+    /// was done.
+    pub async fn put_first_manifest(
+        &self,
+        meeting: &MeetingFolder,
+        manifest: &Manifest,
+    ) -> Result<Option<ManifestVersion>, BufferError> {
+        match self {
+            Self::Folder(folder) => folder.put_first_manifest(meeting, manifest).await,
+            // To know it takes a request, and that one tells of what stands there as well.
+            Self::Objects(_) => Ok(None),
+        }
+    }
+
     /// Puts a contact where a platform fetches it that can only be read; whole, durable, and over what is there. Answers
     /// where, relative to the buffer.
     pub async fn put_handover(
@@ -205,6 +222,27 @@ impl Buffer {
             Self::Folder(folder) => Ok(folder.begin(meeting, name).into()),
             Self::Objects(objects) => objects.begin(meeting, name, expected).await.map(Into::into),
         }
+    }
+
+    /// Gives files of a meeting their final names: from here on readers see them. Fails with `TakenOver` if they are not this
+    /// worker's to give any more. In a folder the names themselves are durable with the meeting's next manifest.
+    pub async fn give_names(
+        &self,
+        meeting: &MeetingFolder,
+        files: Vec<Written>,
+        claim: &Claim,
+    ) -> Result<(), BufferError> {
+        let (of_folder, of_objects, _rooms) = Written::sort(files);
+        if let Self::Folder(folder) = self {
+            return folder_names::give_names(folder.folder(meeting), of_folder, claim).await;
+        }
+        for file in of_objects {
+            if !claim.is_held() {
+                return Err(BufferError::TakenOver { path: meeting.as_str().to_owned() });
+            }
+            file.commit().await?;
+        }
+        Ok(())
     }
 
     /// Where to write a run's evidence.

@@ -34,12 +34,18 @@ fn main() -> Result<(), Fault> {
 }
 
 fn compare(bless: bool) -> Result<(), Fault> {
-    let before = read(&baseline());
+    let text = std::fs::read_to_string(baseline()).unwrap_or_default();
+    let before = read(&text);
+    let (compiler, counted_with) = (compiler(), text.lines().next().unwrap_or_default());
+    if compiler != counted_with {
+        println!("The baseline is of {counted_with}, this is {compiler}: what changes may be its doing.\n");
+    }
     let mut now = BTreeMap::new();
     println!("| path | instructions a round | baseline | change |");
     println!("| --- | ---: | ---: | ---: |");
     for path in PATHS {
-        let count = (count(path.name, path.rounds * 2)? - count(path.name, path.rounds)?) / path.rounds;
+        let [once, twice] = [count(path.name, path.rounds)?, count(path.name, path.rounds * 2)?];
+        let count = twice.saturating_sub(once) / path.rounds;
         let (was, change) = match before.get(path.name) {
             Some(was) => (was.to_string(), told(change(*was, count))),
             None => ("–".to_owned(), "new".to_owned()),
@@ -49,7 +55,7 @@ fn compare(bless: bool) -> Result<(), Fault> {
     }
     if bless {
         let lines: Vec<String> = now.iter().map(|(name, count)| format!("{name} {count}")).collect();
-        std::fs::write(baseline(), lines.join("\n") + "\n")?;
+        std::fs::write(baseline(), format!("{compiler}\n{}\n", lines.join("\n")))?;
     }
     Ok(())
 }
@@ -90,8 +96,15 @@ fn baseline() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guard/baseline.txt")
 }
 
-fn read(path: &Path) -> BTreeMap<String, u64> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+/// Counts are of its making as much as of ours.
+fn compiler() -> String {
+    let said = Command::new("rustc").arg("--version").output();
+    let said = said.map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said.stdout).into_owned());
+    said.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
+/// The first line names the compiler, the others a path each.
+fn read(text: &str) -> BTreeMap<String, u64> {
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect()
 }

@@ -2,17 +2,22 @@
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use recapture::trigger::csv::Rows;
-use recapture_core::buffer::{Buffer, Manifest, ManifestVersion, MeetingFolder, file_name};
+use recapture_core::buffer::{Buffer, Claim, Manifest, ManifestVersion, MeetingFolder, file_name};
 use recapture_core::contact::Contact;
 use recapture_core::evidence::{Entry, Evidence, MeetingVerdict};
 use recapture_core::mac::MacKey;
 use recapture_core::meeting::MeetingUuid;
+use recapture_core::queue::{
+    Fate, JobPayload, Lease, MOST_EXCHANGED, NewJob, Queue, QueueSettings, Settlement, Wanted, WorkerId,
+};
+use recapture_core::reason::Outcome;
 use recapture_core::reconcile::{self, Captured, Rules};
-use recapture_core::run::RunId;
+use recapture_core::run::{Counts, Mode, RecoveryRun, Request, RunId, RunState, Tally};
 use recapture_core::zoom::Page;
 use recapture_worker::steps::acceptance::Inspector;
 use serde_json::{Value, json};
@@ -31,6 +36,7 @@ pub(super) const PATHS: &[HotPath] = &[
     HotPath { name: "compare", what: "100 meetings compared with their contacts", rounds: 50, run: compare },
     HotPath { name: "csv", what: "1,000 rows of a CSV file", rounds: 5, run: csv },
     HotPath { name: "inspect", what: "a chat of 64 KiB looked at while it passes", rounds: 5, run: inspect },
+    HotPath { name: "exchange", what: "50 jobs claimed and settled, SQLite", rounds: 10, run: exchange },
     HotPath { name: "mac", what: "a MAC made and checked", rounds: 500, run: mac },
     HotPath { name: "manifest", what: "a manifest read, and written to disk", rounds: 50, run: manifest },
     HotPath { name: "page", what: "a page of 100 meetings read", rounds: 5, run: page },
@@ -217,17 +223,83 @@ fn manifest(rounds: u64) -> Result<(), Fault> {
     })
 }
 
+fn exchange(rounds: u64) -> Result<(), Fault> {
+    let folder = tempfile::tempdir()?;
+    let settings = QueueSettings {
+        url: format!("sqlite://{}", folder.path().join("queue.db").display()),
+        lease: Duration::from_secs(3600),
+        max_attempts: 5,
+        high_water: u64::MAX,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let queue = Queue::open(&settings).await?;
+        let run = a_run();
+        queue.create_run(&run).await?;
+        let most = MOST_EXCHANGED.min(50);
+        let jobs: Vec<NewJob> = (0..most * usize::try_from(rounds)?).map(a_job).collect::<Result<_, _>>()?;
+        for batch in jobs.chunks(500) {
+            queue.enqueue(&run.id, batch, Tally::default()).await?;
+        }
+        let worker = WorkerId::new();
+        let mut given: Vec<(Lease, Settlement)> = Vec::new();
+        for _ in 0..rounds {
+            let done = queue.exchange(&worker, &given, most).await?;
+            let finished = Fate::Finish { outcome: Outcome::Recovered };
+            given = done.claimed.into_iter().map(|job| (job.lease, finished.clone().into())).collect();
+            if given.len() != most {
+                return Err(format!("{} jobs were claimed, not {most}", given.len()).into());
+            }
+        }
+        queue.exchange(&worker, &given, 0).await?;
+        queue.close().await;
+        Ok(())
+    })
+}
+
+fn a_run() -> RecoveryRun {
+    RecoveryRun {
+        id: RunId::new(at()),
+        request: Request {
+            mode: Mode::Manual,
+            dry_run: false,
+            requested_by: "guard".to_owned(),
+            reason: None,
+            period: None,
+            served: None,
+        },
+        state: RunState::Enumerating,
+        started_at: at(),
+        finished_at: None,
+        counts: Counts::default(),
+        unproven: Vec::new(),
+        ended_because: None,
+    }
+}
+
+fn a_job(number: usize) -> Result<NewJob, Fault> {
+    let payload = JobPayload {
+        uuid: MeetingUuid::parse(&format!("qB3dE/+gHiJkL4m{number:07}=="))?,
+        started_at: at(),
+        deadline: at() + chrono::Duration::days(30),
+        wanted: Wanted::All,
+        mode: Mode::Manual,
+    };
+    Ok(NewJob { payload, ready: true })
+}
+
 fn store(rounds: u64) -> Result<(), Fault> {
     let piece = Bytes::from(vec![7; 16 << 10]);
     in_a_buffer(async |buffer| {
         let folder = MeetingFolder::new(&MeetingUuid::parse(UUID)?, at());
+        let claim = Claim::new(|| true, ManifestVersion::NONE);
         for round in 0..rounds {
             let name = file_name(&format!("file-{round}"), "mp4");
             let mut writer = buffer.begin(&folder, &name, Some(64 << 10)).await?;
             for _ in 0..4 {
                 writer.write(piece.clone()).await?;
             }
-            writer.finish().await?.commit().await?;
+            buffer.give_names(&folder, vec![writer.finish().await?], &claim).await?;
         }
         Ok(())
     })

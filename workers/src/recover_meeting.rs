@@ -5,7 +5,7 @@
 //! | after | stands in the buffer | a crash here costs |
 //! | --- | --- | --- |
 //! | ingest | the manifest, `ingested` | nothing |
-//! | each file | the file under its final name | nothing: it is adopted by hash |
+//! | each file, small ones together | the file under its final name | nothing: it is adopted by hash |
 //! | download | the manifest, `complete` or `partial`, made durable with its files | nothing |
 //! | register | the contact at the platform | the contact is merged once more |
 //! | end | a durable line of evidence; then the queue forgets the job and moves the counts | the job runs once more and finds all done |
@@ -13,9 +13,11 @@
 //! The order is what makes it safe: the platform hears of a file only after the file is durable, and the queue
 //! forgets a meeting only after the platform knows it.
 
+use std::sync::Arc;
+
 use chrono::Utc;
 use recapture_core::buffer::{
-    FileRecord, FileRecordState, Manifest, ManifestState, ManifestVersion, MeetingFolder,
+    Claim, FileRecord, FileRecordState, Manifest, ManifestState, ManifestVersion, MeetingFolder,
 };
 use recapture_core::evidence::FileEnd;
 use recapture_core::failpoint;
@@ -37,13 +39,19 @@ pub struct Assignment<'a> {
     pub worker: &'a str,
     pub fence: u64,
     /// Whether the lease still stands, by this machine's own clock.
-    pub held: &'a (dyn Fn() -> bool + Send + Sync),
+    pub held: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl Assignment<'_> {
     /// Asked right before anything gets a final name.
     pub fn still_held(&self) -> Result<(), StepError> {
         if (self.held)() { Ok(()) } else { Err(StepError::LeaseLost) }
+    }
+
+    /// By what files may be given their names, beside the manifest that was put under this lease.
+    pub fn claim(&self, manifest: &ManifestVersion) -> Claim {
+        let held = Arc::clone(&self.held);
+        Claim::new(move || held(), manifest.clone())
     }
 }
 
@@ -76,8 +84,8 @@ pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ende
         Err(error) => return Err(error),
     };
     let mut ingested = ingest::ingest(ports, job, &meeting).instrument(info_span!("ingest")).await?;
-    let fetched =
-        download::fetch_all(ports, job, &ingested.folder, std::mem::take(&mut ingested.lacking)).await;
+    let lacking = std::mem::take(&mut ingested.lacking);
+    let fetched = download::fetch_all(ports, job, &ingested.folder, &ingested.version, lacking).await;
     let mut manifest = ingested.manifest;
     let stored_more = !fetched.records.is_empty();
     manifest.files.extend(fetched.records);

@@ -4,6 +4,7 @@ pub mod acceptance;
 pub mod download;
 pub mod ingest;
 pub mod metadata;
+mod naming;
 pub mod register;
 
 use std::time::Duration;

@@ -34,13 +34,12 @@ pub async fn work(ports: Arc<Ports>, halt: Halt, held: HeldJob) {
 }
 
 async fn attempt(ports: &Ports, held: &HeldJob) -> Result<Ended, StepError> {
-    let is_held = || held.is_held();
     let job = Assignment {
         payload: held.payload(),
         run: held.owner(),
         worker: held.lease().worker.as_str(),
         fence: held.lease().fence,
-        held: &is_held,
+        held: Arc::new(held.proof()),
     };
     let recovery = AssertUnwindSafe(recover_meeting(ports, &job)).catch_unwind();
     tokio::select! {

@@ -14,19 +14,22 @@ pub use evidence::{
 pub use files::{
     a_file_appears_whole_and_only_when_it_is_committed,
     a_file_that_begins_anew_holds_nothing_of_the_first_try, a_file_that_stands_there_is_replaced_whole,
-    a_writer_whose_part_was_cleared_writes_nothing, what_is_given_up_leaves_nothing,
+    a_worker_that_has_lost_the_meeting_gives_no_names, a_writer_whose_part_was_cleared_writes_nothing,
+    files_get_their_names_together, what_is_given_up_leaves_nothing,
 };
 pub use manifests::{
-    a_check_leaves_nothing, a_contact_is_handed_over_whole, a_manifest_is_replaced_by_its_successor_only,
-    meetings_are_found_and_removed, room_is_promised_once, what_is_no_manifest_is_not_read,
+    a_check_leaves_nothing, a_contact_is_handed_over_whole,
+    a_first_manifest_is_put_where_nothing_stands_and_nowhere_else,
+    a_manifest_is_replaced_by_its_successor_only, meetings_are_found_and_removed, room_is_promised_once,
+    what_is_no_manifest_is_not_read,
 };
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Buffer, FileRecord, FileRecordState, FingerprintMatch, Manifest, ManifestState, MeetingFolder, SCHEMA,
-    WrittenBy,
+    Buffer, BufferError, Claim, FileRecord, FileRecordState, FingerprintMatch, Manifest, ManifestState,
+    ManifestVersion, MeetingFolder, SCHEMA, Written, WrittenBy,
 };
 use crate::contact::{Contact, SOURCE};
 use crate::meeting::MeetingUuid;
@@ -42,9 +45,12 @@ macro_rules! buffer_claims {
             a_file_appears_whole_and_only_when_it_is_committed,
             a_file_that_begins_anew_holds_nothing_of_the_first_try,
             a_file_that_stands_there_is_replaced_whole,
+            a_first_manifest_is_put_where_nothing_stands_and_nowhere_else,
             a_manifest_is_replaced_by_its_successor_only,
+            a_worker_that_has_lost_the_meeting_gives_no_names,
             a_writer_whose_part_was_cleared_writes_nothing,
             evidence_of_many_writers_is_read_as_it_was_written,
+            files_get_their_names_together,
             meetings_are_found_and_removed,
             room_is_promised_once,
             the_same_writer_may_come_back_to_a_run,
@@ -103,10 +109,16 @@ async fn write(writer: &mut super::PartWriter, bytes: &Bytes) {
     }
 }
 
-async fn store(buffer: &Buffer, folder: &MeetingFolder, name: &str, bytes: &Bytes) {
-    let mut writer = buffer.begin(folder, name, Some(bytes.len() as u64)).await.expect("a part");
+async fn store(buffer: &Buffer, folder: &MeetingFolder, path: &str, bytes: &Bytes) {
+    let mut writer = buffer.begin(folder, path, Some(bytes.len() as u64)).await.expect("a part");
     write(&mut writer, bytes).await;
-    writer.finish().await.expect("durable").commit().await.expect("a name");
+    name(buffer, folder, writer.finish().await.expect("whole")).await.expect("a name");
+}
+
+/// Gives a name as the one who wrote the manifest that stands there.
+async fn name(buffer: &Buffer, folder: &MeetingFolder, file: Written) -> Result<(), BufferError> {
+    let stands = buffer.manifest(folder).await?.map_or(ManifestVersion::NONE, |stands| stands.version);
+    buffer.give_names(folder, vec![file], &Claim::new(|| true, stands)).await
 }
 
 fn manifest(worker: &str, files: &[(&str, &Bytes)]) -> Manifest {

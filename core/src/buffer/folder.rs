@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::error::BufferError;
 use super::facts::{FileFacts, Reading};
@@ -77,6 +78,9 @@ impl FolderBuffer {
     }
 
     pub(super) async fn reserve(&self, bytes: u64) -> Result<Reservation, BufferError> {
+        if let Some(taken) = self.promised.take_of_plenty(bytes, Instant::now()) {
+            return Ok(taken);
+        }
         let (root, promised) = (self.root.clone(), self.promised.clone());
         let usable = move || Ok(free_bytes(&root)?.saturating_sub(RESERVE));
         let taken = blocking(&self.root, move || promised.take(bytes, usable)).await?;
@@ -131,11 +135,22 @@ impl FolderBuffer {
         Ok(place)
     }
 
-    /// Replaces a file, whole or not at all, and makes it durable, and as asked what was renamed in its folder; false if
-    /// another one stands there than `after`.
-    ///
-    /// Accepted: between the look at what stands there and the rename another writer may rename. The lease has to be
-    /// lost in that instant, and the next holder's own parts are not touched by it.
+    pub(super) async fn put_first_manifest(
+        &self,
+        meeting: &MeetingFolder,
+        manifest: &Manifest,
+    ) -> Result<Option<ManifestVersion>, BufferError> {
+        let folder = self.folder(meeting);
+        let path = folder.join(MANIFEST);
+        let (text, sha256) = manifest.text().map_err(|error| not_json(&path, &error))?;
+        let (to, part) = (path.clone(), folder.join(self.part_name(MANIFEST)));
+        let is_first = blocking(&path, move || {
+            Ok(!folder.try_exists()?
+                && replace(&to, &part, &text, Some(&ManifestVersion::NONE), Names::Later)?)
+        });
+        Ok(is_first.await?.then_some(ManifestVersion(Some(sha256))))
+    }
+
     async fn put(
         &self,
         path: PathBuf,
@@ -143,43 +158,9 @@ impl FolderBuffer {
         after: Option<ManifestVersion>,
         names: Names,
     ) -> Result<bool, BufferError> {
-        let folder = path.parent().unwrap_or(&self.root).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let part = folder.join(self.part_name(&name));
-        blocking(&path.clone(), move || {
-            create_folders(&folder)?;
-            let written = create_new(&part).and_then(|mut file| {
-                file.write_all(&text)?;
-                failpoint::reach("manifest-part");
-                file.sync_data()
-            });
-            let renamed = written.and_then(|()| {
-                let stands = || {
-                    io::Result::Ok(absent_is_none(std::fs::read(&path))?.map(|text| digest::sha256(&text)))
-                };
-                let is_successor = match after {
-                    Some(after) => stands().map(|stands| stands == after.0),
-                    None => Ok(true),
-                }?;
-                // The folder's fsync makes durable the renames of its files as well as this one.
-                if is_successor {
-                    std::fs::rename(&part, &path)?;
-                } else {
-                    std::fs::remove_file(&part)?;
-                }
-                io::Result::Ok(is_successor)
-            });
-            if renamed.is_err() {
-                let _ = std::fs::remove_file(&part);
-            }
-            let is_successor = renamed?;
-            failpoint::reach("manifest-renamed");
-            if names == Names::Durable {
-                File::open(&folder)?.sync_all()?;
-            }
-            Ok(is_successor)
-        })
-        .await
+        let part = path.with_file_name(self.part_name(&name));
+        blocking(&path.clone(), move || replace(&path, &part, &text, after.as_ref(), names)).await
     }
 
     pub(super) async fn clear_parts(&self, meeting: &MeetingFolder) -> Result<bool, BufferError> {
@@ -246,6 +227,55 @@ impl FolderBuffer {
     fn part_name(&self, name: &str) -> String {
         format!(".{name}.{:x}-{:x}.part", self.nonce, PARTS.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Replaces a file, whole or not at all, and makes it durable, and as asked what was renamed in its folder; false if
+/// another one stands there than `after`.
+///
+/// Accepted: between the look at what stands there and the rename another writer may rename. The lease has to be
+/// lost in that instant, and the next holder's own parts are not touched by it.
+fn replace(
+    path: &Path,
+    part: &Path,
+    text: &[u8],
+    after: Option<&ManifestVersion>,
+    names: Names,
+) -> io::Result<bool> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    create_folders(folder)?;
+    let written = create_new(part).and_then(|mut file| {
+        file.write_all(text)?;
+        failpoint::reach("manifest-part");
+        file.sync_data()
+    });
+    let renamed = written.and_then(|()| {
+        let is_successor = match after {
+            Some(after) => version_at(path)? == *after,
+            None => true,
+        };
+        // The folder's fsync makes durable the renames of its files as well as this one.
+        if is_successor {
+            std::fs::rename(part, path)?;
+        } else {
+            std::fs::remove_file(part)?;
+        }
+        Ok(is_successor)
+    });
+    if renamed.is_err() {
+        let _ = std::fs::remove_file(part);
+    }
+    let is_successor = renamed?;
+    failpoint::reach("manifest-renamed");
+    if names == Names::Durable {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(is_successor)
+}
+
+/// Which manifest stands there.
+pub(super) fn version_at(path: &Path) -> io::Result<ManifestVersion> {
+    let stands = absent_is_none(std::fs::read(path))?;
+    Ok(ManifestVersion(stands.map(|text| digest::sha256(&text))))
 }
 
 fn not_json(path: &Path, error: &serde_json::Error) -> BufferError {

@@ -2,6 +2,9 @@
 //!
 //! The file's work is done on blocking threads in pieces of [`PIECE`], so that a slow disk never holds up the
 //! network's threads, and a writer holds at most two pieces of memory whatever the file's size.
+//!
+//! A file that is smaller than a piece never gets so far: it stays in memory, where it is hashed, until it gets its name.
+//! Then it is made, written, made durable and renamed in one go, and its neighbours with it: `folder_names.rs`.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -13,7 +16,7 @@ use bytes::Bytes;
 
 use super::error::BufferError;
 use super::folder::{create_folders, create_new};
-use crate::digest::Hasher;
+use crate::digest::{Hasher, sha256};
 use crate::failpoint;
 
 /// Large enough that handing over to another thread does not count, small enough for a hundred downloads at once.
@@ -30,7 +33,7 @@ pub(super) struct FolderWriter {
     waiting_bytes: usize,
     /// A write failed: what of it is in the part is not known, and nothing but a new beginning helps.
     failed: bool,
-    committed: bool,
+    named: bool,
 }
 
 struct Inner {
@@ -44,10 +47,16 @@ struct Inner {
 
 impl Inner {
     fn file(&mut self) -> io::Result<&mut File> {
+        if self.file.is_none() {
+            create_folders(self.part.parent().unwrap_or(Path::new(".")))?;
+        }
+        self.file_in_its_folder()
+    }
+
+    fn file_in_its_folder(&mut self) -> io::Result<&mut File> {
         let file = if let Some(file) = self.file.take() {
             file
         } else {
-            create_folders(self.part.parent().unwrap_or(Path::new(".")))?;
             let file = create_new(&self.part)?;
             failpoint::reach("part-created");
             file
@@ -78,7 +87,7 @@ impl FolderWriter {
             waiting: Vec::new(),
             waiting_bytes: 0,
             failed: false,
-            committed: false,
+            named: false,
         }
     }
 
@@ -102,8 +111,16 @@ impl FolderWriter {
         .await
     }
 
-    /// Writes the rest and makes the part durable.
+    /// Writes the rest and makes the part durable, unless all of it is small enough to wait in memory for its name.
     pub(super) async fn finish(&mut self) -> Result<String, BufferError> {
+        if self.in_memory().is_some() && !self.failed {
+            // Copied together: a piece of a few bytes may keep the connection's whole buffer.
+            let mut whole = Vec::with_capacity(self.waiting_bytes);
+            self.waiting.drain(..).for_each(|piece| whole.extend_from_slice(&piece));
+            let sha256 = sha256(&whole);
+            self.waiting.push(whole.into());
+            return Ok(sha256);
+        }
         self.flush(true).await?;
         let hasher = self.inner.as_ref().map(|inner| inner.hasher.clone()).unwrap_or_default();
         Ok(hasher.finish())
@@ -156,37 +173,44 @@ impl FolderWriter {
         done.map_err(|error| BufferError::from_io(&self.part, &error))
     }
 
-    /// The final name. From here on readers see the file; the name itself is durable with the folder's next
-    /// manifest. Fails with `TakenOver` if another worker cleared the part away.
-    pub(super) async fn commit(mut self) -> Result<(), BufferError> {
-        let (part, to) = (self.part.clone(), self.final_path.clone());
-        let renamed = tokio::task::spawn_blocking(move || {
-            failpoint::reach("before-rename");
-            let renamed = std::fs::rename(part, to);
-            failpoint::reach("after-rename");
-            renamed
-        })
-        .await;
-        match renamed {
-            Ok(Ok(())) => {
-                self.committed = true;
-                Ok(())
-            }
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(BufferError::TakenOver { path: self.final_path.display().to_string() })
-            }
-            Ok(Err(error)) => Err(BufferError::from_io(&self.final_path, &error)),
-            Err(_) => Err(BufferError::Failed {
-                path: self.final_path.display().to_string(),
-                detail: "the rename was given up".to_owned(),
-            }),
-        }
+    /// Bytes of a file that waits in memory for its name.
+    pub(super) fn in_memory(&self) -> Option<usize> {
+        self.inner.as_ref().is_some_and(|inner| inner.file.is_none()).then_some(self.waiting_bytes)
+    }
+
+    /// Writes into the part what waited in memory for it; true if it is to be made durable. To be called on a blocking
+    /// thread, as the two that follow, and in a folder that is there.
+    pub(super) fn store(&mut self) -> io::Result<bool> {
+        let Some(inner) = self.inner.as_mut().filter(|inner| inner.file.is_none()) else { return Ok(false) };
+        let file = inner.file_in_its_folder()?;
+        self.waiting.drain(..).try_for_each(|piece| file.write_all(&piece))?;
+        Ok(true)
+    }
+
+    pub(super) fn make_durable(&mut self) -> io::Result<()> {
+        failpoint::reach("before-fsync");
+        self.inner.as_mut().map_or(Ok(()), |inner| inner.file_in_its_folder()?.sync_data())?;
+        failpoint::reach("after-fsync");
+        Ok(())
+    }
+
+    /// The final name. From here on readers see the file. Not found: another worker has cleared the part away.
+    pub(super) fn rename(&mut self) -> io::Result<()> {
+        failpoint::reach("before-rename");
+        std::fs::rename(&self.part, &self.final_path)?;
+        failpoint::reach("after-rename");
+        self.named = true;
+        Ok(())
+    }
+
+    pub(super) fn final_path(&self) -> &Path {
+        &self.final_path
     }
 }
 
 impl Drop for FolderWriter {
     fn drop(&mut self) {
-        if !self.committed {
+        if !self.named {
             // First said, then done: whichever of the two comes later, this or a step that is under way, finds the part.
             self.abandoned.store(true, Ordering::SeqCst);
             remove(&self.part);
@@ -215,8 +239,11 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             runtime.block_on(async {
                 let mut writer = FolderWriter::new(folder.path().join("a.mp4"), folder.path().join("a.part"));
-                writer.write(Bytes::from_static(b"first")).await.unwrap();
-                assert!(writer.finish().now_or_never().is_none(), "the step is under way");
+                writer.write(Bytes::from(vec![7; PIECE - 1])).await.unwrap();
+                assert!(
+                    writer.write(Bytes::from_static(b"the rest")).now_or_never().is_none(),
+                    "the step is under way"
+                );
             });
             // Ends with the step.
             drop(runtime);

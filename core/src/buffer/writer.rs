@@ -1,10 +1,14 @@
 //! Writing one file: hashed on the way, verified by the caller, and only then under its final name.
 
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::error::BufferError;
 use super::facts::HEAD;
 use super::folder_writer::FolderWriter;
+use super::manifest::ManifestVersion;
 use super::objects::ObjectWriter;
 use super::room::Reservation;
 
@@ -23,12 +27,39 @@ enum To {
     Objects(Box<ObjectWriter>),
 }
 
-/// A file that is wholly written, but not under its final name yet.
+/// A file that has wholly arrived, but does not stand under its final name yet. Dropping it removes what was written.
 #[derive(Debug)]
 pub struct Written {
     to: To,
     pub size: u64,
     pub sha256: String,
+    /// Of one that is not on the disk yet.
+    room: Reservation,
+}
+
+/// By what a worker may give files their names: the meeting's lease, and the manifest that it wrote under it.
+#[derive(Clone)]
+pub struct Claim {
+    held: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub(super) manifest: ManifestVersion,
+}
+
+impl Claim {
+    /// `held` says whether the lease still stands; it is asked right before the names are given, on the thread that gives
+    /// them. `manifest` is the one that stands there.
+    pub fn new(held: impl Fn() -> bool + Send + Sync + 'static, manifest: ManifestVersion) -> Self {
+        Self { held: Arc::new(held), manifest }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        (self.held)()
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("manifest", &self.manifest).finish_non_exhaustive()
+    }
 }
 
 impl From<FolderWriter> for PartWriter {
@@ -87,23 +118,45 @@ impl PartWriter {
         }
     }
 
-    /// Writes the rest and makes durable what can be so without a name.
+    /// Writes the rest and makes durable what can be so without a name; what is small waits in memory for it.
     pub async fn finish(mut self) -> Result<Written, BufferError> {
         let sha256 = match &mut self.to {
             To::Folder(writer) => writer.finish().await,
             To::Objects(writer) => writer.finish().await,
         }?;
-        Ok(Written { to: self.to, size: self.size, sha256 })
+        if self.to.in_memory().is_some() {
+            self.room.renew();
+        }
+        Ok(Written { to: self.to, size: self.size, sha256, room: self.room })
+    }
+}
+
+impl To {
+    fn in_memory(&self) -> Option<usize> {
+        match self {
+            Self::Folder(writer) => writer.in_memory(),
+            // Each is a request of its own: nothing is gained by waiting for others.
+            Self::Objects(_) => None,
+        }
     }
 }
 
 impl Written {
-    /// The final name: from here on readers see the file. Fails with `TakenOver` if another worker cleared the part
-    /// away. In a folder the name itself is durable with the meeting's next manifest.
-    pub async fn commit(self) -> Result<(), BufferError> {
-        match self.to {
-            To::Folder(writer) => writer.commit().await,
-            To::Objects(writer) => writer.commit().await,
+    /// Bytes of a file that waits in memory, and gets its name more cheaply together with others.
+    pub fn in_memory(&self) -> Option<usize> {
+        self.to.in_memory()
+    }
+
+    /// The writers of a folder, or those of an object store: those of one buffer.
+    pub(super) fn sort(files: Vec<Self>) -> (Vec<FolderWriter>, Vec<ObjectWriter>, Vec<Reservation>) {
+        let (mut folder, mut objects, mut rooms) = (Vec::new(), Vec::new(), Vec::new());
+        for file in files {
+            match file.to {
+                To::Folder(writer) => folder.push(*writer),
+                To::Objects(writer) => objects.push(*writer),
+            }
+            rooms.push(file.room);
         }
+        (folder, objects, rooms)
     }
 }

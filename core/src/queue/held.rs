@@ -72,6 +72,12 @@ impl HeldJob {
         self.grip.is_held()
     }
 
+    /// The same question, for a thread that has nothing else of the job.
+    pub fn proof(&self) -> impl Fn() -> bool + Send + Sync + 'static {
+        let grip = Arc::clone(&self.grip);
+        move || grip.is_held()
+    }
+
     /// The pool stops and its drain is over.
     pub fn stop_requested(&self) -> bool {
         self.registration.holdings.drained.is_cancelled()

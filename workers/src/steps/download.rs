@@ -1,4 +1,5 @@
-//! Fetching the files that a meeting lacks, several at once, each verified before it gets its name.
+//! Fetching the files that a meeting lacks, several at once, each verified before it gets its name, the small ones together
+//! (`naming.rs`).
 //!
 //! A body that breaks off is continued by range where the server allows it, and begun anew where not. An address
 //! that has expired is renewed from the API. A file that Zoom no longer has is a fact about that file, not a failure
@@ -8,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt;
 use recapture_core::buffer::{
-    BufferError, FileRecord, FileRecordState, FingerprintMatch, MeetingFolder, PartWriter, Reservation,
-    file_name,
+    BufferError, FileRecord, FileRecordState, FingerprintMatch, ManifestVersion, MeetingFolder, PartWriter,
+    Reservation, file_name,
 };
 use recapture_core::config::Fingerprint;
 use recapture_core::meeting::{ArchiveFile, FileKind, MeetingUuid};
@@ -20,6 +21,7 @@ use tracing::{Instrument, info_span};
 
 use super::acceptance::Inspector;
 use super::ingest::{available, unavailable};
+use super::naming::{Arrived, Naming};
 use super::{Patience, metadata};
 use crate::disposition::{Disposition, decide};
 use crate::error::StepError;
@@ -45,6 +47,7 @@ pub async fn fetch_all(
     ports: &Ports,
     job: &Assignment<'_>,
     folder: &MeetingFolder,
+    manifest: &ManifestVersion,
     lacking: Vec<ArchiveFile>,
 ) -> Fetched {
     let mut fetched = Fetched { records: Vec::with_capacity(lacking.len()), error: None };
@@ -57,20 +60,25 @@ pub async fn fetch_all(
             return fetched;
         }
     };
+    let naming = Naming::new(&ports.buffer, folder, job.claim(manifest), &lacking);
+    let naming = &naming;
     let with_room = lacking.into_iter().map(|file| (room.split(file.size.unwrap_or(0)), file));
     let mut files = futures_util::stream::iter(with_room)
         .map(|(room, file)| {
             let span = info_span!("download", file = %file.id);
-            async move { fetch(ports, job, folder, &file, room).await }.instrument(span)
+            async move { naming.take(&file, fetch(ports, job, folder, &file, room).await).await }
+                .instrument(span)
         })
         .buffer_unordered(AT_ONCE);
-    while let Some(result) = files.next().await {
-        match result {
-            Ok(record) => {
-                count(&record);
-                fetched.records.push(record);
+    while let Some(settled) = files.next().await {
+        for result in settled {
+            match result {
+                Ok(record) => {
+                    count(&record);
+                    fetched.records.push(record);
+                }
+                Err(error) => _ = fetched.error.get_or_insert(error),
             }
-            Err(error) => _ = fetched.error.get_or_insert(error),
         }
     }
     match &fetched.error {
@@ -87,13 +95,14 @@ fn count(record: &FileRecord) {
     metrics::file_ended(kind, outcome);
 }
 
+/// Holds a slot until the file is on the disk, or in memory if it is small.
 async fn fetch(
     ports: &Ports,
     job: &Assignment<'_>,
     folder: &MeetingFolder,
     file: &ArchiveFile,
     room: Reservation,
-) -> Result<FileRecord, StepError> {
+) -> Result<Arrived, StepError> {
     // Closed never happens: the semaphore lives as long as the ports.
     let _slot = ports.download_slots.acquire().await.map_err(|_| StepError::Stopping)?;
     let name = file_name(&file.id, &file.extension);
@@ -101,7 +110,9 @@ async fn fetch(
     let mut transfer = Transfer::new(ports, &job.payload.uuid, file, writer);
     match transfer.run().await {
         Ok(()) => {}
-        Err(error) if decide(&error) == Disposition::Gone => return Ok(unavailable(file, Reason::Gone)),
+        Err(error) if decide(&error) == Disposition::Gone => {
+            return Ok(Arrived::Settled(unavailable(file, Reason::Gone)));
+        }
         Err(error) => return Err(error),
     }
     let messages = transfer.inspector.messages();
@@ -118,9 +129,7 @@ async fn fetch(
             .filter(|listed| messages.is_some_and(|found| found != *listed)),
         ..available(file, name, written.size, written.sha256.clone())
     };
-    job.still_held()?;
-    written.commit().await?;
-    Ok(record)
+    Ok(Arrived::Whole(record, written))
 }
 
 /// One file on its way, over as many requests as it takes.

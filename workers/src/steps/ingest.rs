@@ -33,24 +33,24 @@ pub struct Ingested {
 
 pub async fn ingest(ports: &Ports, job: &Assignment<'_>, meeting: &Meeting) -> Result<Ingested, StepError> {
     let folder = MeetingFolder::new(&job.payload.uuid, started_at(job.payload.started_at, meeting));
+    let new = sorted(ports, job, meeting, &folder, (true, None)).await?;
+    let first = manifest(ports, job, meeting, &folder, None, new.records.clone());
+    job.still_held()?;
+    // Nearly every meeting is new, and needs one step on the disk.
+    if let Some(version) = ports.buffer.put_first_manifest(&folder, &first).await? {
+        return Ok(Ingested {
+            folder,
+            manifest: first,
+            version,
+            lacking: new.lacking,
+            processing: new.processing,
+        });
+    }
     let is_new = !ports.buffer.clear_parts(&folder).await?;
     let standing = if is_new { None } else { ports.buffer.manifest(&folder).await? };
     let mut version = standing.as_ref().map_or(ManifestVersion::NONE, |standing| standing.version.clone());
     let earlier = standing.map(|standing| standing.manifest);
-    let mut sorted = Sorted { processing: meeting.archive == ArchiveState::Processing, ..Sorted::default() };
-    if let Some(earlier) = &earlier {
-        // What an earlier recovery stored and nobody asks for now stays named.
-        let wanted = |id: &str| is_wanted(&job.payload.wanted, id);
-        sorted.records.extend(earlier.files.iter().filter(|record| !wanted(&record.file_id)).cloned());
-    }
-    for file in meeting.files.iter().filter(|file| is_wanted(&job.payload.wanted, &file.id)) {
-        let record = if is_new { None } else { stored(ports, &folder, earlier.as_ref(), file).await? };
-        match record {
-            Some(record) => sorted.records.push(record),
-            None => sort(file, meeting, &mut sorted),
-        }
-    }
-    note_vanished(&job.payload.wanted, meeting, &mut sorted.records);
+    let sorted = sorted(ports, job, meeting, &folder, (is_new, earlier.as_ref())).await?;
     let manifest = manifest(ports, job, meeting, &folder, earlier.as_ref(), sorted.records);
     job.still_held()?;
     // Nothing changes for a meeting that is in already: its manifest is left as it is.
@@ -58,6 +58,32 @@ pub async fn ingest(ports: &Ports, job: &Assignment<'_>, meeting: &Meeting) -> R
         (_, version) = ports.buffer.put_manifest(&folder, &manifest, &version).await?;
     }
     Ok(Ingested { folder, manifest, version, lacking: sorted.lacking, processing: sorted.processing })
+}
+
+/// What is to be done for each file that is wanted, of a meeting that is new to the buffer, or of which a manifest stands
+/// there.
+async fn sorted(
+    ports: &Ports,
+    job: &Assignment<'_>,
+    meeting: &Meeting,
+    folder: &MeetingFolder,
+    (is_new, earlier): (bool, Option<&Manifest>),
+) -> Result<Sorted, StepError> {
+    let mut sorted = Sorted { processing: meeting.archive == ArchiveState::Processing, ..Sorted::default() };
+    if let Some(earlier) = earlier {
+        // What an earlier recovery stored and nobody asks for now stays named.
+        let wanted = |id: &str| is_wanted(&job.payload.wanted, id);
+        sorted.records.extend(earlier.files.iter().filter(|record| !wanted(&record.file_id)).cloned());
+    }
+    for file in meeting.files.iter().filter(|file| is_wanted(&job.payload.wanted, &file.id)) {
+        let record = if is_new { None } else { stored(ports, folder, earlier, file).await? };
+        match record {
+            Some(record) => sorted.records.push(record),
+            None => sort(file, meeting, &mut sorted),
+        }
+    }
+    note_vanished(&job.payload.wanted, meeting, &mut sorted.records);
+    Ok(sorted)
 }
 
 /// As listed; where the listing did not say (of a meeting that was asked for by an id which Zoom did not know then),

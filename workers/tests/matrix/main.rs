@@ -288,7 +288,8 @@ async fn recover(ports: &Ports, fence: u64) -> Result<String, StepError> {
         mode: Mode::Manual,
     };
     let run = RunId::new(Utc::now());
-    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, held: &|| true };
+    let job =
+        Assignment { payload: &payload, run: &run, worker: "w", fence, held: std::sync::Arc::new(|| true) };
     Ok(recover_meeting(ports, &job).await?.outcome.to_string())
 }
 

@@ -32,13 +32,33 @@ pub async fn a_manifest_is_replaced_by_its_successor_only(place: &config::Buffer
     assert!(matches!(late, Err(BufferError::TakenOver { .. })), "{late:?}");
 }
 
+/// The short way into a folder, or `None`, after which everything is looked at.
+pub async fn a_first_manifest_is_put_where_nothing_stands_and_nowhere_else(place: &config::Buffer) {
+    let buffer = open(place).await;
+    let (first, second) = (manifest("first", &[]), manifest("second", &[]));
+    if let Some(version) = buffer.put_first_manifest(&folder(), &first).await.expect("put") {
+        let stands = buffer.manifest(&folder()).await.expect("read").expect("it is there");
+        assert_eq!((&stands.manifest, &stands.version), (&first, &version));
+    }
+    assert_eq!(buffer.put_first_manifest(&folder(), &second).await.expect("looked"), None);
+    let stands = buffer.manifest(&folder()).await.expect("read").map(|stands| stands.manifest);
+    assert!(stands.is_none_or(|stands| stands == first), "it was replaced");
+
+    // A file that nobody names is something.
+    let other = folder_of("4444AAAiAAAAAiAiAiiAii==");
+    store(&buffer, &other, "a.mp4", &body(10, 1)).await;
+    assert_eq!(buffer.put_first_manifest(&other, &second).await.expect("looked"), None);
+    assert_eq!(buffer.manifest(&other).await.expect("read"), None);
+}
+
 pub async fn what_is_no_manifest_is_not_read(place: &config::Buffer) {
     let buffer = open(place).await;
     let newer = manifest("x", &[]);
     let newer = serde_json::to_string(&newer).expect("JSON").replace("manifest/1", "manifest/2");
-    for text in [&newer, "", "{", "null", "<html>"] {
-        store(&buffer, &folder(), "manifest.json", &text.to_owned().into()).await;
-        let read = buffer.manifest(&folder()).await;
+    for (number, text) in [&newer, "", "{", "null", "<html>"].into_iter().enumerate() {
+        let folder = folder_of(&format!("{number}444AAAiAAAAAiAiAiiAii=="));
+        store(&buffer, &folder, "manifest.json", &text.to_owned().into()).await;
+        let read = buffer.manifest(&folder).await;
         assert!(matches!(read, Err(BufferError::UnreadableManifest { .. })), "{text}: {read:?}");
     }
 }
