@@ -33,10 +33,17 @@ pub fn client() -> Result<reqwest::Client, HttpError> {
     build(builder())
 }
 
+/// The same, for files. Each comes over a connection of its own (HTTP/1.1), whose window the kernel opens as far as the line
+/// needs it. Over one HTTP/2 connection all of them would share a window of a few megabytes, which on a long way is all
+/// that moves in a round trip, and one that waits for the disk would hold up the others.
+pub fn download_client() -> Result<reqwest::Client, HttpError> {
+    build(builder().http1_only())
+}
+
 /// The same, for hosts that nobody listed: it refuses to connect to private, loopback and link-local addresses,
 /// whatever a name resolves to.
 pub fn public_only_client() -> Result<reqwest::Client, HttpError> {
-    build(builder().no_proxy().dns_resolver(PublicOnly))
+    build(builder().http1_only().no_proxy().dns_resolver(PublicOnly))
 }
 
 /// Chooses the one TLS implementation for every client of this process.
@@ -193,6 +200,33 @@ impl From<PublicOnly> for Arc<dyn reqwest::dns::Resolve> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a client offers to speak in its first bytes, to a server that hears no more of it.
+    fn offered(client: reqwest::Client) -> Vec<String> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("https://{}/", listener.local_addr().expect("an address"));
+        let heard = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut hello = rustls::server::Acceptor::default();
+            loop {
+                hello.read_tls(&mut stream).expect("bytes");
+                if let Some(accepted) = hello.accept().map_err(|(error, _)| error).expect("TLS") {
+                    let offered = accepted.client_hello().alpn().into_iter().flatten();
+                    return offered.map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        drop(runtime.block_on(client.get(address).send()).expect_err("the server hung up"));
+        heard.join().expect("what was heard")
+    }
+
+    #[test]
+    fn files_come_over_connections_of_their_own() {
+        assert_eq!(offered(client().expect("a client")), ["h2", "http/1.1"]);
+        let files = offered(download_client().expect("a client"));
+        assert!(!files.contains(&"h2".to_owned()), "{files:?}");
+    }
 
     #[test]
     fn retry_after_has_three_forms() {

@@ -92,7 +92,7 @@ impl Zoom {
             limiter: Limiter::new(|category| settings.rate(category), sharing.as_ref()),
             tokens: auth::Tokens::new(settings.oauth_url.clone(), credentials, client.clone(), sharing),
             downloads: download::Downloads {
-                listed: client.clone(),
+                listed: http::download_client()?,
                 unlisted: http::public_only_client()?,
                 hosts: settings.download_hosts.clone(),
                 allow_http,
