@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use memchr::memmem;
 
 use super::whole;
 use crate::buffer::{BufferError, RunObjects, Stands};
@@ -99,9 +100,10 @@ pub fn read_raw(folder: &Path, name: &str) -> Result<Vec<u8>, RawFault> {
 fn without_addresses(text: &[u8]) -> Vec<u8> {
     const KEY: &[u8] = b"\"download_url\"";
     const WITHHELD: &[u8] = b"withheld";
+    let key = memmem::Finder::new(KEY);
     let mut kept = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some(found) = rest.windows(KEY.len()).position(|window| window == KEY) {
+    while let Some(found) = key.find(rest) {
         let (before, after) = rest.split_at(found + KEY.len());
         kept.extend_from_slice(before);
         rest = after;
@@ -123,13 +125,14 @@ fn without_addresses(text: &[u8]) -> Vec<u8> {
 
 /// Where the quote stands that ends a string.
 fn string_end(text: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.iter().enumerate() {
-        match byte {
-            b'"' if !escaped => return at,
-            b'\\' => escaped = !escaped,
-            _ => escaped = false,
+    let mut at = 0;
+    while let Some(found) = text.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if text[at] == b'"' {
+            return at;
         }
+        // Whatever comes behind a backslash ends nothing.
+        at += 2;
     }
     text.len()
 }
@@ -158,6 +161,8 @@ mod tests {
                 r#"[{"download_url":"withheld"},{"download_url":"withheld"}]"#,
             ),
             (r#"{"download_url":"cut"#, r#"{"download_url":"withheld"#),
+            (r#"{"download_url":"cut\"#, r#"{"download_url":"withheld"#),
+            (r#"{"download_url":"\\\"\\","a":"\""}"#, r#"{"download_url":"withheld","a":"\""}"#),
         ] {
             assert_eq!(String::from_utf8(without_addresses(came.as_bytes())).unwrap(), kept);
         }
