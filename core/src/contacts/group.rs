@@ -62,20 +62,25 @@ impl Group {
     }
 }
 
-/// Whatever ends the writing, a panic too, lets the next one begin.
-struct Turn<'a>(&'a Group);
+/// Whatever ends the writing, a panic too, lets the next one begin: those who wait already wait for nobody else.
+struct Turn(Database);
 
-impl Drop for Turn<'_> {
+impl Drop for Turn {
     fn drop(&mut self) {
+        let Database::Sqlite(sqlite) = &self.0 else { return };
         if std::thread::panicking() {
-            self.0.lock().writing = false;
+            let mut waiting = sqlite.group.lock();
+            waiting.writing = !waiting.contacts.is_empty();
+            if waiting.writing {
+                tokio::spawn(write(self.0.clone()));
+            }
         }
     }
 }
 
 async fn write(database: Database) {
     let Database::Sqlite(sqlite) = &database else { return };
-    let _turn = Turn(&sqlite.group);
+    let _turn = Turn(database.clone());
     loop {
         let next = sqlite.group.next();
         if next.is_empty() {
@@ -116,6 +121,7 @@ mod tests {
     use super::*;
     use crate::contacts::SqlContacts;
     use crate::contacts::conformance::full;
+    use crate::contacts::sqlite::Sqlite;
 
     #[tokio::test]
     async fn writers_at_the_same_time_each_get_their_own_answer_and_nobody_s_contact_is_lost() {
@@ -140,6 +146,28 @@ mod tests {
         }
         let stored = contacts.get("zoom", "meeting-7").await.unwrap().unwrap();
         assert_eq!(stored.media.len(), 4, "{:?}", stored.media);
+    }
+
+    /// One that panics takes those along whom it writes for, and nobody who waits behind them.
+    #[tokio::test]
+    async fn who_waits_behind_a_panic_is_written_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&folder.path().join("contacts.db")).await.unwrap();
+        let database = Database::Sqlite(sqlite.clone());
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut waiting = sqlite.group.lock();
+            waiting.contacts.push((full("behind"), answer));
+            waiting.writing = true;
+        }
+        let turn = Turn(database.clone());
+        let panicked = tokio::spawn(async move {
+            let _turn = turn;
+            panic!("in the middle of a write");
+        });
+        assert!(panicked.await.is_err());
+        let (registered, _) = answered.await.unwrap().unwrap();
+        assert_eq!(registered, Registered::Created);
     }
 
     #[tokio::test]
