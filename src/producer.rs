@@ -7,8 +7,8 @@
 //!          asked
 //! ```
 //!
-//! Page by page: the first jobs are on the queue before the second page is asked for, and memory grows by a few
-//! bytes a listed meeting. Jobs and books of a batch move in one atomic step of the queue.
+//! Page by page: the first jobs are on the queue before the third page is asked for, and memory grows by less than a hundred
+//! bytes a listed meeting (`seen.rs`). Jobs and books of a batch move in one atomic step of the queue.
 //!
 //! # What a crash leaves
 //!

@@ -4,10 +4,18 @@
 //! that were asked, and the number of different meetings is the one that Zoom's control totals give. A difference
 //! is settled by a second listing, because archives may complete while pages are read; one that stays makes the
 //! slice *unproven*, which the run's exit code tells.
+//!
+//! A listing has one page under way, because the next page's token comes with it; so several slices are listed at once, and
+//! what Zoom takes to answer does not bound how many pages it is asked for. What they share is which meetings came
+//! already: whichever listing holds a meeting first takes it, and all others only count it. Each listing is proven by
+//! what it held itself, so neither order nor company changes what is proven, taken or kept.
 
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
+use futures_util::{StreamExt, stream};
 use recapture_core::evidence::Entry;
 use recapture_core::meeting::Meeting;
 use recapture_core::period::Period;
@@ -18,27 +26,45 @@ use tracing::{info, warn};
 use super::compare::compare;
 use super::page::{Line, Listing, record};
 use super::persist::persist;
-use super::seen::Seen;
+use super::seen::{Key, Seen};
 use super::{Enumerated, Producer, ProducerError, Progress, Taken};
 
 /// How often a slice is begun anew because its page token expired, before the listing gives up.
 const MOST_RESTARTS: usize = 5;
 
+/// Listings under way at once. With 150 ms for an answer they ask for 53 pages a second, of the 60 that Zoom's largest plan
+/// allows; each holds two pages in memory.
+const AT_ONCE: usize = 8;
+
 /// Lists a period and takes each meeting once.
 pub async fn enumerate(producer: &Producer<'_>, period: Period) -> Result<Enumerated, ProducerError> {
     let slices = period.slices();
-    let mut sweep = Sweep::over(slices.len() * Dimension::BOTH.len());
-    // Oldest first: those are the first that Zoom deletes. Both dimensions of a slice follow each other, so that
-    // the first jobs do not wait for a sweep of the whole period.
-    for slice in slices {
-        for dimension in Dimension::BOTH {
-            sweep.list(producer, slice, dimension, Look::First).await?;
+    let sweep = Sweep::over(slices.len() * Dimension::BOTH.len());
+    // Begun oldest first: those are the first that Zoom deletes. Both dimensions of a slice follow each other, so that
+    // the first jobs do not wait for a sweep of the whole period. The futures are made before the stream: one made of
+    // borrowing closures could not be spawned.
+    let parts = slices.into_iter().flat_map(|slice| Dimension::BOTH.map(|dimension| (slice, dimension)));
+    let listings: Vec<_> =
+        parts.map(|(slice, dimension)| sweep.list(producer, slice, dimension, Look::First)).collect();
+    let mut listings = stream::iter(listings).buffer_unordered(AT_ONCE);
+    let mut first = None;
+    // After an error the others come to the end of their pages: what is on the queue stands in the evidence too.
+    while let Some(ended) = listings.next().await {
+        if let Err(error) = ended {
+            sweep.state().given_up = true;
+            first.get_or_insert(error);
         }
     }
-    if sweep.done.listed == 0 {
+    drop(listings);
+    if let Some(error) = first {
+        return Err(error);
+    }
+    let mut done = sweep.into_done();
+    done.unproven.sort_by(|a, b| (a.from, &b.dimension).cmp(&(b.from, &a.dimension)));
+    if done.listed == 0 {
         warn!(%period, "Zoom lists no meeting at all. Is archiving on for this account, and the period right? An empty listing is no proof that nothing was held");
     }
-    Ok(sweep.done)
+    Ok(done)
 }
 
 /// Whether a slice was looked at before.
@@ -50,14 +76,23 @@ pub enum Look {
     Again,
 }
 
-/// A listing of slices, one after the other, that takes each meeting once.
+/// Listings of slices, one after the other or several at once, that take each meeting once.
 pub struct Sweep {
+    slices: usize,
+    state: Mutex<State>,
+}
+
+/// What its listings share.
+#[derive(Default)]
+struct State {
     seen: Seen,
     done: Enumerated,
+    /// Slices that were begun.
     slice: usize,
-    slices: usize,
-    /// Those that could not be compared.
+    /// Meetings that could not be compared.
     doubtful: Seen,
+    /// One of the listings has failed: the others take no further page.
+    given_up: bool,
 }
 
 /// What listing a slice came to.
@@ -74,45 +109,51 @@ pub struct SliceEnd {
 impl Sweep {
     /// How many slices there will be is for those who watch.
     pub fn over(slices: usize) -> Self {
-        Self {
-            seen: Seen::default(),
-            done: Enumerated::default(),
-            slice: 0,
-            slices,
-            doubtful: Seen::default(),
-        }
+        Self { slices, state: Mutex::default() }
     }
 
     /// What all slices came to so far.
-    pub fn done(&self) -> &Enumerated {
-        &self.done
+    pub fn done(&self) -> impl Deref<Target = Enumerated> + '_ {
+        Done(self.state())
     }
 
     pub fn into_done(self) -> Enumerated {
-        self.done
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).done
     }
 
     /// Counts a slice as not proven after all.
-    pub fn doubt(&mut self, slice: Period, dimension: Dimension, detail: String) {
+    pub fn doubt(&self, slice: Period, dimension: Dimension, detail: String) {
         let dimension = dimension.as_str();
         warn!(%slice, dimension, detail, "this part of the period could not be proven listed");
         let dimension = dimension.to_owned();
-        self.done.unproven.push(Unproven { from: slice.from, to: slice.to, dimension, detail });
+        self.state().done.unproven.push(Unproven { from: slice.from, to: slice.to, dimension, detail });
+    }
+
+    /// Never held over an answer; no panic can leave it half-changed.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lists a slice, once more if there is a doubt, and takes its new meetings.
     pub async fn list(
-        &mut self,
+        &self,
         producer: &Producer<'_>,
         slice: Period,
         dimension: Dimension,
         look: Look,
     ) -> Result<SliceEnd, ProducerError> {
-        self.slice += 1;
+        let number = {
+            let mut state = self.state();
+            if state.given_up {
+                return Err(ProducerError::Interrupted);
+            }
+            state.slice += 1;
+            state.slice
+        };
         let mut doubt = None;
         let mut listing = Listing::default();
         for last in [false, true] {
-            listing = list(producer, slice, dimension, look, self).await?;
+            listing = list(producer, slice, dimension, look, (self, number)).await?;
             let statistics = control_total(producer, slice, dimension).await?;
             doubt = listing.doubt(statistics);
             if doubt.is_none() || last {
@@ -139,14 +180,14 @@ impl Sweep {
 
     /// Takes a page's new meetings, with when Zoom was asked for it. Zoom's answer is kept while they are compared, and before anything is said of them.
     async fn take(
-        &mut self,
+        &self,
         producer: &Producer<'_>,
         (listed, new): (SystemTime, Vec<Meeting>),
         mut line: Line,
         look: Look,
         listing: &mut Listing,
     ) -> Result<(), ProducerError> {
-        self.done.listed += new.len() as u64;
+        self.state().done.listed += new.len() as u64;
         let asked_at = [listed, SystemTime::now()];
         let noted = async { if look == Look::First { line.note(producer, true).await } else { Ok(()) } };
         let compared = async { if new.is_empty() { Ok(Vec::new()) } else { compare(producer, &new).await } };
@@ -155,9 +196,12 @@ impl Sweep {
         let verdicts = verdicts?;
         let found =
             if new.is_empty() { Taken::default() } else { producer.put(&new, verdicts, asked_at).await? };
-        self.done.detected += found.detected;
-        for uuid in &found.indeterminate {
-            listing.indeterminate += u64::from(self.doubtful.is_new(uuid));
+        {
+            let mut state = self.state();
+            state.done.detected += found.detected;
+            for uuid in &found.indeterminate {
+                listing.indeterminate += u64::from(state.doubtful.is_new(uuid));
+            }
         }
         if look == Look::Again {
             let news = found.detected > 0 || listing.indeterminate > 0 || !listing.faults.is_empty();
@@ -167,13 +211,24 @@ impl Sweep {
     }
 }
 
+/// A look at what a sweep came to.
+struct Done<'a>(MutexGuard<'a, State>);
+
+impl Deref for Done<'_> {
+    type Target = Enumerated;
+
+    fn deref(&self) -> &Enumerated {
+        &self.0.done
+    }
+}
+
 /// Lists a slice from its first to its last page; begins anew when its page token expires.
 async fn list(
     producer: &Producer<'_>,
     slice: Period,
     dimension: Dimension,
     look: Look,
-    sweep: &mut Sweep,
+    sweep: (&Sweep, usize),
 ) -> Result<Listing, ProducerError> {
     for _ in 0..MOST_RESTARTS {
         match list_once(producer, slice, dimension, look, sweep).await {
@@ -211,17 +266,26 @@ async fn list_once(
     slice: Period,
     dimension: Dimension,
     look: Look,
-    sweep: &mut Sweep,
+    sweep: (&Sweep, usize),
 ) -> Result<Listing, ProducerError> {
+    let (sweep, order) = sweep;
     let mut listing = Listing::default();
     let mut ask = Ask { period: slice, dimension, token: None };
     let (mut asked_at, mut listed) = ask.of(producer).await?;
     for number in 1.. {
         let before = listing.distinct.len();
         let (mut page, line) = listing.read(listed, slice, dimension, number);
-        let doubtful = page.meetings.iter().filter(|meeting| sweep.doubtful.holds(&meeting.uuid));
-        listing.indeterminate += doubtful.count() as u64;
-        page.meetings.retain(|meeting| listing.holds(meeting, &mut sweep.seen));
+        {
+            let mut state = sweep.state();
+            if state.given_up {
+                return Err(ProducerError::Interrupted);
+            }
+            page.meetings.retain(|meeting| {
+                let key = Key::of(&meeting.uuid);
+                listing.indeterminate += u64::from(state.doubtful.holds(key));
+                listing.holds(meeting, key, &mut state.seen)
+            });
+        }
         let mut next = page.next_page_token;
         // A server that gives the same token and nothing new for ever must not hold us for ever.
         if next.is_some() && next == ask.token && listing.distinct.len() == before {
@@ -239,12 +303,16 @@ async fn list_once(
             following
         );
         taken?;
+        let (listed_so_far, detected) = {
+            let done = sweep.done();
+            (done.listed, done.detected)
+        };
         (producer.watch)(Progress {
-            slice: sweep.slice,
+            slice: order,
             slices: sweep.slices,
             listing: format!("{slice} by {}", dimension.as_str()),
-            listed: sweep.done.listed,
-            detected: sweep.done.detected,
+            listed: listed_so_far,
+            detected,
         });
         match following {
             Some(page) => (asked_at, listed) = page?,

@@ -8,7 +8,7 @@ use recapture_core::meeting::Meeting;
 use recapture_core::period::Period;
 use recapture_core::zoom::{Dimension, Listed, Page};
 
-use super::seen::Seen;
+use super::seen::{Distinct, Key, Seen};
 use super::{Producer, ProducerError, Sink};
 
 /// By how much our clock and Zoom's may differ without a word.
@@ -17,7 +17,7 @@ const CLOCKS_DIFFER: chrono::Duration = chrono::Duration::minutes(5);
 /// What one listing of a slice showed.
 #[derive(Default)]
 pub(super) struct Listing {
-    pub(super) distinct: Seen,
+    pub(super) distinct: Distinct,
     /// The earliest end that a page was answered for.
     pub(super) answered_to: Option<DateTime<Utc>>,
     pub(super) newest: Option<DateTime<Utc>>,
@@ -77,10 +77,10 @@ impl Listing {
     }
 
     /// Counts a meeting of the listing; true for one that no listing of the sweep held before.
-    pub(super) fn holds(&mut self, meeting: &Meeting, sweep: &mut Seen) -> bool {
-        self.distinct.is_new(&meeting.uuid);
+    pub(super) fn holds(&mut self, meeting: &Meeting, key: Key, sweep: &mut Seen) -> bool {
+        self.distinct.count(key);
         self.newest = self.newest.max(meeting.started_at);
-        sweep.is_new(&meeting.uuid)
+        sweep.insert(key)
     }
 
     /// What stands against it, or `None`.
