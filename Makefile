@@ -1,6 +1,6 @@
 # The few things that one does in this folder. `make` alone lists them.
 
-.PHONY: help demo test bench recovery guard check containers scaling soak fuzz tools
+.PHONY: help demo test bench recovery smoke guard check containers scaling soak fuzz tools
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,15 +17,25 @@ test: tools ## Runs all tests
 soak: tools ## Kills, cuts and freezes the shared queue for SOAK seconds (default: an hour)
 	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture
 
-bench: ## Measures the Redis queue and downloads beside their peers on this machine: docs/performance.md
-	cargo run --release --manifest-path bench/Cargo.toml -- queue
-	cargo run --release --manifest-path bench/Cargo.toml -- million
-	cargo build --release -p recapture -p recapture-simulator --bins
-	cargo run --release --manifest-path bench/Cargo.toml -- downloads
+BENCH = cargo run --release --manifest-path bench/Cargo.toml --
+bench: ## Measures everything beside its peers on this machine, for hours (SHORT=--short: for minutes): docs/performance.md
+	cargo build --release --locked --workspace --bins
+	$(BENCH) queue $(SHORT)
+	$(BENCH) million $(if $(SHORT),--jobs 100000)
+	$(BENCH) serve
+	$(BENCH) downloads $(SHORT)
+	$(BENCH) downloads $(if $(SHORT),--files 2 --rounds 1,--files 10) --megabytes 1000
+	$(MAKE) recovery
 
-recovery: ## Measures whole recoveries beside what one would write instead: docs/performance/recovery.md
-	cargo run --release --manifest-path bench/Cargo.toml -- recovery
-	cargo run --release --manifest-path bench/Cargo.toml -- enumeration
+recovery: ## The part of it that measures whole recoveries: docs/performance/recovery.md
+	$(BENCH) recovery $(SHORT)
+	$(BENCH) enumeration $(SHORT)
+	$(BENCH) enumeration $(SHORT) --meetings 100000 --latency 150
+
+# Whether the measurements run, with what the tests have built.
+smoke:
+	cargo build --locked --workspace --all-features --bins
+	cargo run --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" -- smoke
 
 # Our own code as it is released, what it depends on as the tests have built it.
 GUARDED = recapture recapture-core recapture-worker

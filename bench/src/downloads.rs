@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::Fault;
-use crate::machine;
+use crate::machine::{self, LACKING};
 use crate::table::spread;
 
 /// As many files at once as the program's own default allows meetings.
@@ -37,7 +37,11 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["files", "rounds"])]
     short: bool,
     /// Only these rows; the first is what the others are compared with
-    #[arg(long, value_delimiter = ',', default_value = "curl,curl-openssl,recapture,floor,floor-fsync")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "curl,curl-openssl,aria2c,recapture,floor,floor-fsync"
+    )]
     rows: Vec<String>,
     /// Where `recapture` and `recapture-simulator` were built; by default beside this program, or the workspace's
     #[arg(long)]
@@ -146,6 +150,11 @@ impl Bench {
         let (simulator, zoom) =
             Server::start(simulate.args(["--listen", "127.0.0.1:0", "--scenario"]).arg(path))?;
         let zoom = serde_json::from_str(&zoom)?;
+        let (rows, lacking): (Vec<String>, Vec<String>) =
+            rows.into_iter().partition(|row| row != "aria2c" || machine::version("aria2c") != LACKING);
+        if !lacking.is_empty() {
+            eprintln!("not installed, and left out: {}", lacking.join(", "));
+        }
         Ok(Self {
             rows,
             rounds,
@@ -168,6 +177,7 @@ impl Bench {
         let used = match row {
             "curl" => self.curl(&folder, "sha256sum"),
             "curl-openssl" => self.curl(&folder, "openssl dgst -sha256"),
+            "aria2c" => self.aria2c(&folder),
             "recapture" => self.recapture(&folder),
             "floor" => self.floor(&folder, &[]),
             "floor-fsync" => self.floor(&folder, &["--fsync"]),
@@ -190,6 +200,20 @@ impl Bench {
         let used = timed(folder, "sh", &["-c", &script])?;
         let sums = std::fs::read_to_string(folder.join("sums"))?.lines().count();
         if sums == self.files { Ok(used) } else { Err(format!("curl brought {sums} files").into()) }
+    }
+
+    fn aria2c(&self, folder: &Path) -> Result<Used, Fault> {
+        let list: String = (0..self.files)
+            .map(|number| format!("{0}/{number}\n out={number}.mp4\n", self.address))
+            .collect();
+        std::fs::write(folder.join("list"), list)?;
+        let script = format!(
+            "aria2c --quiet --max-concurrent-downloads={AT_ONCE} --file-allocation=none --input-file=list && \
+             openssl dgst -sha256 *.mp4 > sums"
+        );
+        let used = timed(folder, "sh", &["-c", &script])?;
+        let sums = std::fs::read_to_string(folder.join("sums"))?.lines().count();
+        if sums == self.files { Ok(used) } else { Err(format!("aria2c brought {sums} files").into()) }
     }
 
     fn floor(&self, folder: &Path, more: &[&str]) -> Result<Used, Fault> {
@@ -228,7 +252,8 @@ impl Bench {
 
     #[allow(clippy::print_stdout, reason = "the table is the output")]
     fn print(&self, found: &[Vec<Used>]) {
-        println!("{}\n", machine::describe());
+        let versions = ["curl", "aria2c", "sha256sum", "openssl"].map(machine::version);
+        println!("{} {}.\n", machine::describe(), versions.join("; "));
         println!(
             "| {} files of {} MB | wall, s | CPU, s | peak memory, MiB | × wall | × CPU |",
             self.files, self.megabytes
@@ -256,6 +281,7 @@ fn title(row: &str) -> &str {
     match row {
         "curl" => "curl --parallel, then sha256sum; no fsync",
         "curl-openssl" => "the same with openssl dgst -sha256, which uses the processor's instructions",
+        "aria2c" => "aria2c, then openssl dgst -sha256; no fsync",
         "recapture" => "**recapture recover**",
         "floor" => "fetch, hash and write, and nothing else",
         "floor-fsync" => "the same with an fsync a file",

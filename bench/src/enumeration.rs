@@ -34,9 +34,26 @@ pub(crate) struct Arguments {
     /// A tenth of the work
     #[arg(long)]
     short: bool,
-    /// The programs that are measured are built already
+    /// How long Zoom takes for an answer, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    latency: u64,
+    /// The programs that are measured are built already, beside this one or in the workspace's release build
     #[arg(long)]
     built: bool,
+}
+
+impl Arguments {
+    /// Whether it runs at all.
+    pub(crate) fn smoke() -> Self {
+        Self {
+            meetings: vec![1000],
+            forms: vec![Form::Dry, Form::Embedded],
+            unlimited: true,
+            short: false,
+            latency: 0,
+            built: true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -71,7 +88,7 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<(), Fault> {
     for meetings in arguments.meetings {
         let meetings = if arguments.short { meetings / 10 } else { meetings };
         for form in &forms {
-            let found = list(&programs, *form, meetings, arguments.unlimited).await?;
+            let found = list(&programs, *form, meetings, (arguments.unlimited, arguments.latency)).await?;
             let (took, entries) = (found.took.as_secs_f64(), f64::from(meetings) * 2.0);
             let micros = |used: Duration| spread(vec![used.as_secs_f64() * 1e6 / entries], 1);
             let told = |value: f64, digits| spread(vec![value], digits);
@@ -91,9 +108,15 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn list(programs: &Programs, form: Form, meetings: u32, unlimited: bool) -> Result<Figures, Fault> {
+async fn list(
+    programs: &Programs,
+    form: Form,
+    meetings: u32,
+    (unlimited, latency): (bool, u64),
+) -> Result<Figures, Fault> {
     let zoom = Zoom::start(programs, &scenario(meetings, unlimited)).await?;
     zoom.sort_by_completion(&period()).await?;
+    zoom.wait_before_answers(latency).await?;
     let place = place()?;
     let redis = if form == Form::Redis { Some(Server::start().await?) } else { None };
     let queue = redis
@@ -143,11 +166,11 @@ async fn run(mut command: Command) -> Result<(Value, f64), Fault> {
     Ok((run["counts"].clone(), mib))
 }
 
-/// One slice of six days, long ago enough for all of it to be archived.
+/// Four weeks, four slices, long ago enough for all of it to be archived.
 fn period() -> [String; 2] {
     let midnight = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
     let text = |days| (midnight - chrono::Days::new(days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    [text(8), text(2)]
+    [text(29), text(2)]
 }
 
 fn scenario(meetings: u32, unlimited: bool) -> Value {

@@ -36,9 +36,24 @@ pub(crate) fn ticks(process: &str, fields: std::ops::Range<usize>) -> Duration {
     Duration::from_millis(ticks * 1000 / TICKS)
 }
 
+/// What is said of a program that is not there.
+pub(crate) const LACKING: &str = "";
+
+/// A program and its version.
+pub(crate) fn version(program: &str) -> String {
+    // OpenSSL has a command for it.
+    let words = first_words(program, 4);
+    let words = if words.is_empty() { told(program, "version", 2) } else { words };
+    words.trim_end_matches(',').to_owned()
+}
+
 /// Of what a program says of its version.
 fn first_words(program: &str, words: usize) -> String {
-    let said = Command::new(program).arg("--version").output();
+    told(program, "--version", words)
+}
+
+fn told(program: &str, argument: &str, words: usize) -> String {
+    let said = Command::new(program).arg(argument).output();
     let said = said.map_or_else(|_| String::new(), |said| String::from_utf8_lossy(&said.stdout).into_owned());
     said.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
 }

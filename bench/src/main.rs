@@ -66,6 +66,8 @@ enum What {
     Recovery(recovery::Arguments),
     /// Listing alone, of up to a million meetings
     Enumeration(enumeration::Arguments),
+    /// Whether the measurements run: a few jobs, meetings and pages through the programs that are built beside this one
+    Smoke,
     /// The bare loop of a measurement
     #[command(hide = true)]
     Floor { task: PathBuf },
@@ -87,6 +89,11 @@ async fn main() -> Result<(), Fault> {
         What::Downloads(arguments) => downloads::measure(arguments),
         What::Recovery(arguments) => recovery::compare(arguments).await,
         What::Enumeration(arguments) => enumeration::measure(arguments).await,
+        What::Smoke => {
+            peer::compare(&Plan { repeat: 1, scale: 1 }, &[Peer::Recapture, Peer::Scripts]).await?;
+            recovery::compare_part(recovery::Arguments::smoke(), 100).await?;
+            enumeration::measure(enumeration::Arguments::smoke()).await
+        }
         What::Floor { task } => tokio::task::spawn_blocking(move || recovery::floor(&task)).await?,
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,

@@ -5,6 +5,7 @@
 //! renamed. Rows go round, so that a machine that is busy for a while is busy for all of them; each repetition of a row
 //! has a folder, a Redis and a data access service of its own.
 
+mod client;
 mod floor;
 pub(crate) mod ours;
 pub(crate) mod processes;
@@ -40,9 +41,22 @@ pub(crate) struct Arguments {
     /// A tenth of the work, once: whether it runs, and roughly what it tells
     #[arg(long)]
     short: bool,
-    /// The programs that are measured are built already
+    /// The programs that are measured are built already, beside this one or in the workspace's release build
     #[arg(long)]
     built: bool,
+}
+
+impl Arguments {
+    /// Whether it runs at all: a few meetings.
+    pub(crate) fn smoke() -> Self {
+        Self {
+            profiles: vec![Profile::Small],
+            rows: vec![Row::Floor, Row::Embedded, Row::Redis],
+            repeat: 1,
+            short: false,
+            built: true,
+        }
+    }
 }
 
 /// What one repetition of a row found.
@@ -67,8 +81,14 @@ impl Figures {
 
 type Found = Vec<(Row, Vec<Figures>)>;
 
-#[allow(clippy::print_stdout, reason = "the tables are the output")]
 pub(crate) async fn compare(arguments: Arguments) -> Result<(), Fault> {
+    let share = if arguments.short { 10 } else { 1 };
+    compare_part(arguments, share).await
+}
+
+/// The same with one so manieth of the work.
+#[allow(clippy::print_stdout, reason = "the tables are the output")]
+pub(crate) async fn compare_part(arguments: Arguments, share: u32) -> Result<(), Fault> {
     let programs = Programs::release(arguments.built).await?;
     let repeat = if arguments.short { 1 } else { arguments.repeat.max(1) };
     let profiles = if arguments.profiles.is_empty() {
@@ -88,7 +108,6 @@ pub(crate) async fn compare(arguments: Arguments) -> Result<(), Fault> {
         for round in 0..repeat {
             for (row, figures) in &mut found {
                 eprintln!("{}: {}, {} of {repeat}", profile.title(), row.title(), round + 1);
-                let share = if arguments.short { 10 } else { 1 };
                 figures.push(row.measure(&programs, profile, share).await?);
             }
         }

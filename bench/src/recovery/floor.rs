@@ -1,6 +1,7 @@
 //! The floor: a bare loop that lists, fetches, hashes and writes, with no queue, no contacts and no manifest.
 //!
-//! Threads that block, one connection each to either host, nothing shared but the list: what the machine can do at all.
+//! Threads that block, one connection each to either host, nothing shared but the list, HTTP by hand (`client.rs`): what the
+//! machine can do at all.
 //! With `fsync` it keeps what Recapture promises of its files: the data, the name and the folder of each are on disk.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::client::Client;
 use crate::Fault;
 
 /// What a floor and the peers' scripts are told: a file of JSON.
@@ -63,10 +65,10 @@ pub(crate) fn run(task: &Path) -> Result<(), Fault> {
         let threads: Vec<_> = (0..task.concurrency)
             .map(|_| {
                 scope.spawn(|| {
-                    let agent = agent();
+                    let mut client = Client::new(&task.token);
                     let mut piece = vec![0; PIECE];
                     while let Some(meeting) = meetings.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        fetch(&agent, &task, meeting, &mut piece)?;
+                        fetch(&mut client, &task, meeting, &mut piece)?;
                     }
                     Ok(())
                 })
@@ -76,20 +78,16 @@ pub(crate) fn run(task: &Path) -> Result<(), Fault> {
     })
 }
 
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().max_redirects(4).build().into()
-}
-
 fn list(task: &Task) -> Result<Vec<Meeting>, Fault> {
-    let (agent, mut token, mut meetings) = (agent(), String::new(), Vec::new());
+    let (mut client, mut token, mut meetings) = (Client::new(&task.token), String::new(), Vec::new());
     loop {
-        let page: Page = json(
-            agent
-                .get(format!("{}/archive_files", task.api_url))
-                .query_pairs([("from", &*task.from), ("to", &task.to), ("page_size", "300")])
-                .query("next_page_token", &token)
-                .header("authorization", format!("Bearer {}", task.token)),
-        )?;
+        let page: Page = client.json(&format!(
+            "{}/archive_files?from={}&to={}&page_size=300&next_page_token={}",
+            task.api_url,
+            encoded(&task.from),
+            encoded(&task.to),
+            encoded(&token)
+        ))?;
         meetings.extend(page.meetings);
         if page.next_page_token.is_empty() {
             return Ok(meetings);
@@ -98,22 +96,11 @@ fn list(task: &Task) -> Result<Vec<Meeting>, Fault> {
     }
 }
 
-fn json<T: serde::de::DeserializeOwned>(
-    request: ureq::RequestBuilder<ureq::typestate::WithoutBody>,
-) -> Result<T, Fault> {
-    let bytes = request.call()?.body_mut().read_to_vec()?;
-    Ok(serde_json::from_slice(&bytes)?)
-}
-
-fn fetch(agent: &ureq::Agent, task: &Task, listed: &Meeting, piece: &mut [u8]) -> Result<(), Fault> {
+fn fetch(client: &mut Client, task: &Task, listed: &Meeting, piece: &mut [u8]) -> Result<(), Fault> {
     let uuid = &listed.uuid;
     let again = uuid.starts_with('/') || uuid.contains("//");
     let name = if again { encoded(&encoded(uuid)) } else { encoded(uuid) };
-    let fresh: Meeting = json(
-        agent
-            .get(format!("{}/past_meetings/{name}/archive_files", task.api_url))
-            .header("authorization", format!("Bearer {}", task.token)),
-    )?;
+    let fresh: Meeting = client.json(&format!("{}/past_meetings/{name}/archive_files", task.api_url))?;
     let day = listed.start_time.get(..10).unwrap_or_default().replace('-', "/");
     let parent = task.folder.join(day);
     let folder = parent.join(uuid.replace('/', "_").replace('+', "-").trim_end_matches('='));
@@ -122,7 +109,7 @@ fn fetch(agent: &ureq::Agent, task: &Task, listed: &Meeting, piece: &mut [u8]) -
         File::open(&parent)?.sync_all()?;
     }
     for file in &fresh.archive_files {
-        store(agent, task, &folder, file, piece)?;
+        store(client, task, &folder, file, piece)?;
     }
     if task.fsync {
         File::open(&folder)?.sync_all()?;
@@ -131,7 +118,7 @@ fn fetch(agent: &ureq::Agent, task: &Task, listed: &Meeting, piece: &mut [u8]) -
 }
 
 fn store(
-    agent: &ureq::Agent,
+    client: &mut Client,
     task: &Task,
     folder: &Path,
     listed: &Listed,
@@ -140,9 +127,7 @@ fn store(
     let path = folder.join(format!("{}.{}", listed.id, listed.file_extension.to_lowercase()));
     let part = path.with_extension("part");
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    let answer =
-        agent.get(&listed.download_url).header("authorization", format!("Bearer {}", task.token)).call()?;
-    let mut body = answer.into_body().into_reader();
+    let mut body = client.get(&listed.download_url)?;
     let (mut hash, mut size) = (Sha256::new(), 0);
     loop {
         let got = fill(&mut body, piece)?;

@@ -51,7 +51,8 @@ pub(crate) async fn measure(
     }
     let began = Instant::now();
     let producer = recovery(programs, &configuration, meetings).spawn()?;
-    let ids = workers.iter().map(Running::id).chain(producer.id()).collect();
+    // Of the workers; the embedded one lists as well.
+    let ids = workers.iter().map(Running::id).chain(producer.id().filter(|_| workers.is_empty())).collect();
     let memory = Memory::watch(ids);
     let ended = producer.wait_with_output().await?;
     let took = began.elapsed();

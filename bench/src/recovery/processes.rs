@@ -99,7 +99,9 @@ impl Programs {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let programs = Self { folder: target.join("release") };
         if built {
-            return Ok(programs);
+            let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
+            let is_here = beside.join("recapture").exists();
+            return Ok(if is_here { Self { folder: beside } } else { programs });
         }
         let building = Command::new("cargo")
             .args(["build", "--release", "--locked", "--workspace", "--bins"])

@@ -72,7 +72,7 @@ impl Profile {
 
     /// The simulator's scenario. Downloads are redirected once, as Zoom's are, but for the profile in which each
     /// request is to cost the same.
-    pub(super) fn scenario(self, limit: Option<u32>) -> Value {
+    pub(super) fn scenario(self, limits: Option<(u32, u32)>) -> Value {
         let from = from();
         let span = u64::from(self.meetings()) * SLOT;
         let to = from + chrono::Duration::seconds(i64::try_from(span).unwrap_or_default());
@@ -86,7 +86,7 @@ impl Profile {
             "captured": 0.0, "incomplete": 0.0, "external": 0.0, "breakout_rooms": 0.0, "webinars": 0.0,
             "recurring": 0.0, "attachments": 0.0,
             "downloads": {"direct": self == Self::Latency},
-            "limits": {"light": limit, "medium": limit.map(|_| 20)},
+            "limits": {"light": limits.map(|limits| limits.0), "medium": limits.map(|limits| limits.1)},
         })
     }
 }

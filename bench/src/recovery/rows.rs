@@ -15,6 +15,8 @@ pub(crate) enum Row {
     FloorNoFsync,
     Redis,
     Redis4,
+    /// One worker with twice as many meetings at once as by default
+    Redis64,
     Embedded,
     /// Zoom's plans, with one worker process and with four
     Pro,
@@ -27,11 +29,21 @@ pub(crate) enum Row {
     Arq,
 }
 
-/// Threads of the floor: most of them wait for the disk. Where nobody does, so many get into each other's way.
-const FLOOR: usize = 32;
-const FLOOR_NO_FSYNC: usize = 4;
-/// Those of the profile in which each request waits, and the files at once of Recapture there.
+/// Threads of the floor, of which the best number counts: many wait for the disk, and where nobody does they get into each
+/// other's way.
+const FLOOR: [usize; 3] = [4, 12, 32];
+/// Files at once where each request waits.
 const SLOW: usize = 64;
+/// Of a thread's five requests four are for files: so many threads have as many files under way.
+const SLOW_FLOOR: [usize; 1] = [SLOW * 5 / 4];
+
+/// What a plan allows a second.
+#[derive(Clone, Copy)]
+struct Limit {
+    plan: &'static str,
+    light: u32,
+    medium: u32,
+}
 
 impl Row {
     pub(super) fn of(profile: Profile) -> Vec<Self> {
@@ -40,6 +52,7 @@ impl Row {
                 Self::Floor,
                 Self::Redis,
                 Self::Redis4,
+                Self::Redis64,
                 Self::Embedded,
                 Self::Taskiq,
                 Self::Arq,
@@ -47,17 +60,22 @@ impl Row {
                 Self::Sequential,
                 Self::FloorNoFsync,
             ],
-            Profile::Latency => vec![Self::Floor, Self::Redis, Self::Embedded],
-            Profile::Limited => vec![Self::Pro, Self::Pro4, Self::Business, Self::Business4],
+            Profile::Latency => {
+                vec![Self::Floor, Self::Redis, Self::Embedded, Self::Taskiq, Self::FloorNoFsync]
+            }
+            Profile::Limited => {
+                vec![Self::Floor, Self::Pro, Self::Pro4, Self::Business, Self::Business4, Self::FloorNoFsync]
+            }
         }
     }
 
     pub(super) fn title(self) -> &'static str {
         match self {
-            Self::Floor => "floor",
-            Self::FloorNoFsync => "floor without fsync",
+            Self::Floor => "floor, the best of 4, 12 and 32 threads",
+            Self::FloorNoFsync => "the same without fsync",
             Self::Redis => "**Recapture**, Redis, 1 worker",
             Self::Redis4 => "**Recapture**, Redis, 4 workers",
+            Self::Redis64 => "**Recapture**, Redis, 1 worker, 64 meetings at once",
             Self::Embedded => "**Recapture**, embedded",
             Self::Pro => "**Recapture**, plan pro, 1 worker",
             Self::Pro4 => "**Recapture**, plan pro, 4 workers",
@@ -92,11 +110,11 @@ impl Row {
         }
     }
 
-    /// Requests a second that Zoom's plan allows: each meeting costs one.
-    fn limit(self) -> Option<(&'static str, u32)> {
+    /// Requests a second that Zoom's plan allows, for metadata, of which each meeting costs one, and for listings.
+    fn limit(self) -> Option<Limit> {
         match self {
-            Self::Pro | Self::Pro4 => Some(("pro", 30)),
-            Self::Business | Self::Business4 => Some(("business", 80)),
+            Self::Pro | Self::Pro4 => Some(Limit { plan: "pro", light: 30, medium: 20 }),
+            Self::Business | Self::Business4 => Some(Limit { plan: "business", light: 80, medium: 60 }),
             _ => None,
         }
     }
@@ -108,7 +126,8 @@ impl Row {
         part: u32,
     ) -> Result<Figures, Fault> {
         let limit = self.limit();
-        let zoom = Zoom::start(programs, &profile.scenario(limit.map(|(_, limit)| limit))).await?;
+        let zoom =
+            Zoom::start(programs, &profile.scenario(limit.map(|limit| (limit.light, limit.medium)))).await?;
         script::warm(&zoom, profile.meetings()).await?;
         zoom.be_slow(profile).await?;
         let found = self.measure_at(programs, &zoom, profile, part).await;
@@ -126,10 +145,11 @@ impl Row {
         let all = profile.meetings() / part;
         let some = profile.for_peers() / part;
         let slow = profile == Profile::Latency;
-        let threads = if slow { SLOW } else { FLOOR };
+        let limit = self.limit();
+        let threads: &[usize] = if slow { &SLOW_FLOOR } else { &FLOOR };
         let mut figures = match self {
             Self::Floor => script::floor(zoom, all, true, threads).await,
-            Self::FloorNoFsync => script::floor(zoom, all, false, FLOOR_NO_FSYNC).await,
+            Self::FloorNoFsync => script::floor(zoom, all, false, threads).await,
             Self::Sequential | Self::Celery | Self::Taskiq | Self::Arq => {
                 script::measure(zoom, self.package().unwrap_or_default(), some).await
             }
@@ -139,26 +159,25 @@ impl Row {
                     Self::Redis4 | Self::Pro4 | Self::Business4 => 4,
                     _ => 1,
                 };
-                let plan = self.limit().map(|(plan, _)| plan);
-                // The listing's two requests are small beside a second: the light limit is the one that is met.
-                let meetings = self.limit().map_or(all, |(_, limit)| limit * 30 / part);
-                let at_once = slow.then_some((SLOW, SLOW));
+                let plan = limit.map(|limit| limit.plan);
+                // The listing's few requests are small beside a second: the light limit is the one that is met.
+                let meetings = limit.map_or(all, |limit| limit.light * 30 / part);
+                let at_once = (slow || self == Self::Redis64).then_some((SLOW, SLOW));
                 ours::measure(programs, zoom, Form { workers, at_once, plan }, meetings).await
             }
         }?;
-        figures.of_limit = match (self.limit(), slow) {
-            (Some((_, limit)), _) => {
-                let (asked, refused) = zoom.answered("metadata").await?;
-                Some((figures.rate / f64::from(limit), share(refused, asked)))
+        if let Some(limit) = limit {
+            let mut counts = (0, 0);
+            for endpoint in ["list", "metadata", "statistics"] {
+                let (asked, refused) = zoom.answered(endpoint).await?;
+                counts = (counts.0 + asked, counts.1 + refused);
             }
-            (None, true) => {
-                // The floor's threads ask for one thing after the other; Recapture's slots are those of files.
-                let requests = if self == Self::Floor { 5.0 } else { 4.0 };
-                let limit = ours::per_second(SLOW, profile.latency(), requests);
-                Some((figures.rate / limit, 0.0))
-            }
-            (None, false) => None,
-        };
+            figures.of_limit = Some((figures.rate / f64::from(limit.light), share(counts.1, counts.0)));
+        } else if slow {
+            // The floor and Recapture alike have 64 files under way, and ask for metadata beside.
+            let limit = ours::per_second(SLOW, profile.latency(), 4.0);
+            figures.of_limit = Some((figures.rate / limit, 0.0));
+        }
         Ok(figures)
     }
 }

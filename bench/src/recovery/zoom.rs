@@ -71,7 +71,11 @@ impl Zoom {
 
     /// From now on each request waits for so long.
     pub(crate) async fn be_slow(&self, profile: Profile) -> Result<(), Fault> {
-        let latency = u64::try_from(profile.latency().as_millis())?;
+        self.wait_before_answers(u64::try_from(profile.latency().as_millis())?).await
+    }
+
+    /// The same, in milliseconds.
+    pub(crate) async fn wait_before_answers(&self, latency: u64) -> Result<(), Fault> {
         let faults = json!({ "latency_ms": latency }).to_string();
         let url = format!("{}/faults", self.ready.control_url);
         blocking(move || {
