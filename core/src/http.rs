@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     /// What a client offers to speak in its first bytes, to a server that hears no more of it.
-    fn offered(client: reqwest::Client) -> Vec<String> {
+    fn offered(client: &reqwest::Client) -> Vec<String> {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("https://{}/", listener.local_addr().expect("an address"));
         let heard = std::thread::spawn(move || {
@@ -223,8 +223,8 @@ mod tests {
 
     #[test]
     fn files_come_over_connections_of_their_own() {
-        assert_eq!(offered(client().expect("a client")), ["h2", "http/1.1"]);
-        let files = offered(download_client().expect("a client"));
+        assert_eq!(offered(&client().expect("a client")), ["h2", "http/1.1"]);
+        let files = offered(&download_client().expect("a client"));
         assert!(!files.contains(&"h2".to_owned()), "{files:?}");
     }
 
