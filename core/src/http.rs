@@ -33,6 +33,11 @@ pub fn client() -> Result<reqwest::Client, HttpError> {
     build(builder())
 }
 
+/// The same, for processes of this machine: none of them is behind a proxy, whatever the surroundings say.
+pub fn loopback_client() -> Result<reqwest::Client, HttpError> {
+    build(builder().no_proxy())
+}
+
 /// The same, for hosts that nobody listed: it refuses to connect to private, loopback and link-local addresses,
 /// whatever a name resolves to.
 pub fn public_only_client() -> Result<reqwest::Client, HttpError> {

@@ -83,7 +83,7 @@ impl Zoom {
     pub fn new(
         settings: &config::Zoom,
         credentials: config::Credentials,
-        allow_http: bool,
+        security: &config::Security,
         sharing: Option<Sharing>,
     ) -> Result<Self, http::HttpError> {
         let client = http::client()?;
@@ -95,7 +95,8 @@ impl Zoom {
                 listed: client.clone(),
                 unlisted: http::public_only_client()?,
                 hosts: settings.download_hosts.clone(),
-                allow_http,
+                // An account that is spoken to over https has no file to give in the clear.
+                clear: (settings.api_url.scheme() == "http").then(|| security.clone()),
                 stall: settings.stall_timeout,
             },
             request_timeout: settings.request_timeout,

@@ -137,7 +137,7 @@ async fn clock(config: &Config) -> Result<String, String> {
 
 fn connect(config: &Config) -> Result<Zoom, String> {
     let credentials = config.zoom.credentials().map_err(|error| error.to_string())?;
-    Zoom::new(&config.zoom, credentials, config.security.allow_http, None).map_err(|error| error.to_string())
+    Zoom::new(&config.zoom, credentials, &config.security, None).map_err(|error| error.to_string())
 }
 
 fn judge_scopes(scopes: &[String]) -> Result<String, String> {

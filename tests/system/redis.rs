@@ -174,7 +174,9 @@ async fn a_worker_tells_its_health_and_metrics() {
     assert_eq!(get(&address, "/healthz").await.0, 200);
     assert_eq!(get(&address, "/readyz").await.0, 200);
     let healthcheck = ["healthcheck", "worker", "--set", &format!("worker.listen={address}")];
-    bench.run(&healthcheck).await.exits(0);
+    let mut behind_a_proxy = bench.command(&healthcheck);
+    behind_a_proxy.envs([("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9")]);
+    Process::spawn(behind_a_proxy).end().await.exits(0);
     bench.recover().await.exits(0);
     let (status, metrics) = get(&address, "/metrics").await;
 

@@ -87,7 +87,7 @@ pub async fn open(config: &Config) -> Result<Opened, OpenError> {
     let queue = Queue::open(&queue_settings(config)).await?;
     queue.belong_to(&account).await?;
     let sharing = queue.shared_connection().map(|link| Sharing::new(link, &credentials));
-    let zoom = Zoom::new(&config.zoom, credentials, config.security.allow_http, sharing)?;
+    let zoom = Zoom::new(&config.zoom, credentials, &config.security, sharing)?;
     let worker = WorkerId::new();
     let evidence = Evidence::new(buffer.clone(), worker.as_str(), config.evidence.key.clone());
     evidence.tidy().await?;

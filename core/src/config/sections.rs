@@ -11,6 +11,7 @@ use url::Url;
 
 use super::addresses::{sqlite_path, web, without_credentials};
 use super::fault::Fault;
+use super::hosts::{HostPattern, hosts};
 use super::reader::Reader;
 use super::redis_address::RedisAddress;
 use super::values::{self, Expected};
@@ -75,7 +76,10 @@ pub struct Server {
 
 #[derive(Debug, Clone)]
 pub struct Security {
+    /// Every host may be spoken to in the clear.
     pub allow_http: bool,
+    /// These may.
+    pub http_hosts: Vec<HostPattern>,
 }
 
 /// Meetings that are legitimately absent from the contact database.
@@ -242,7 +246,15 @@ pub(super) fn fits_a_header(token: &str) -> Result<(), Expected> {
 
 impl Security {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { allow_http: reader.get("security.allow_http", values::switch) }
+        Self {
+            allow_http: reader.get("security.allow_http", values::switch),
+            http_hosts: reader.get("security.http_hosts", hosts),
+        }
+    }
+
+    /// Whether what is said to this host, another than this machine, may cross the network in the clear.
+    pub fn may_be_clear(&self, host: &str) -> bool {
+        self.allow_http || self.http_hosts.iter().any(|pattern| pattern.matches(host))
     }
 }
 
@@ -278,7 +290,7 @@ impl Log {
 
 impl Telemetry {
     pub(super) fn read(reader: &mut Reader<'_>, security: &Security) -> Self {
-        let web = web(security.allow_http);
+        let web = web(security);
         let otlp_url = |value: &Value| match values::optional_text(value)? {
             Some(_) => web(value).map(Some),
             None => Ok(None),

@@ -1,7 +1,7 @@
 //! Fetching one file: which hosts may see the token, how redirects are followed, how a body is continued.
 //!
-//! * A download begins at a host of `zoom.download_hosts`, over https (plain http for loopback, or where
-//!   `security.allow_http` says so); no other host ever gets the token.
+//! * A download begins at a host of `zoom.download_hosts`, over https (plain http for loopback, or for hosts that
+//!   `security` names if Zoom's API is itself plain http, as a simulator's is); no other host ever gets the token.
 //! * Redirects are followed by hand, at most five. Another origin gets no token: signed addresses refuse it. If a
 //!   listed host then answers 401 or 403, it is asked once more with the token, because one client reports that
 //!   Zoom's second host wants it.
@@ -20,7 +20,7 @@ use url::Url;
 
 use super::auth::{Refusal, Token, Tokens};
 use super::error::{Answer, DownloadError, ZoomError};
-use crate::config::HostPattern;
+use crate::config::{HostPattern, Security};
 use crate::http;
 
 const MOST_HOPS: usize = 5;
@@ -32,7 +32,8 @@ pub(super) struct Downloads {
     pub(super) listed: reqwest::Client,
     pub(super) unlisted: reqwest::Client,
     pub(super) hosts: Vec<HostPattern>,
-    pub(super) allow_http: bool,
+    /// Who decides of plain http; without it loopback alone is spoken to so.
+    pub(super) clear: Option<Security>,
     pub(super) stall: Duration,
 }
 
@@ -160,7 +161,15 @@ impl Downloads {
     }
 
     fn scheme_is_safe(&self, url: &Url) -> bool {
-        url.scheme() == "https" || url.scheme() == "http" && (self.allow_http || is_loopback(url))
+        match url.scheme() {
+            "https" => true,
+            "http" if is_loopback(url) => true,
+            "http" => {
+                let host = url.host_str().unwrap_or_default();
+                self.clear.as_ref().is_some_and(|security| security.may_be_clear(host))
+            }
+            _ => false,
+        }
     }
 
     async fn send(
@@ -260,4 +269,33 @@ fn read_content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (start, end) = span.split_once('-')?;
     let (start, end): (u64, u64) = (start.parse().ok()?, end.parse().ok()?);
     (start <= end).then(|| (start, total.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Sources};
+    use crate::zoom::Zoom;
+
+    /// Whether a download may begin at a listed host, over plain http.
+    fn begins(address: &str, settings: &[&str]) -> bool {
+        let credentials = ["zoom.account_id=a", "zoom.client_id=b", "zoom.client_secret=c"];
+        let hosts = ["zoom.download_hosts=media.example,localhost"];
+        let flags = credentials.iter().chain(&hosts).chain(settings).map(|flag| (*flag).to_owned()).collect();
+        let config = Config::load(&Sources { file: None, env: Vec::new(), flags }).unwrap().config;
+        let credentials = config.zoom.credentials().unwrap();
+        let zoom = Zoom::new(&config.zoom, credentials, &config.security, None).unwrap();
+        zoom.downloads.first_hop(address).is_ok()
+    }
+
+    #[test]
+    fn files_come_in_the_clear_from_a_named_host_of_a_zoom_that_is_itself_in_the_clear() {
+        let (named, clear) =
+            ("security.http_hosts=media.example,zoom.example", "zoom.api_url=http://zoom.example");
+        assert!(begins("http://media.example/file", &[named, clear]));
+        assert!(begins("http://media.example/file", &["security.allow_http=true", clear]));
+        assert!(!begins("http://media.example/file", &[named]));
+        assert!(!begins("http://media.example/file", &["security.allow_http=true"]));
+        assert!(!begins("http://media.example/file", &["security.http_hosts=zoom.example", clear]));
+        assert!(begins("http://localhost/file", &[]) && begins("https://media.example/file", &[]));
+    }
 }

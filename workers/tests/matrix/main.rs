@@ -330,7 +330,7 @@ async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &st
     let buffer = Buffer::open(place).await.unwrap();
     let http = recapture_core::http::client().unwrap();
     Arc::new(Ports {
-        zoom: Zoom::new(&config.zoom, config.zoom.credentials().unwrap(), false, None).unwrap(),
+        zoom: Zoom::new(&config.zoom, config.zoom.credentials().unwrap(), &config.security, None).unwrap(),
         contacts: Contacts::open(&config.contacts, http).await.unwrap(),
         evidence: Evidence::new(buffer.clone(), "w", None),
         buffer,
