@@ -35,11 +35,11 @@ guard: tools ## Counts the instructions of hot paths, and tells what has changed
 fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
 	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz
 
-containers: ## Makes the image and tests the composition: scaled, killed, cut off, restarted
+containers: ## Builds the image and tests the composition: the demo, scaled, killed, cut off, restarted
 	./tests/compose/run
 
-scaling: containers ## Measures how throughput grows with workers, in containers
-	cargo test --test compose -- --ignored --nocapture
+scaling: ## Measures how throughput grows with workers, in containers: some ten minutes, on a machine with nothing else to do
+	./tests/compose/run --ignored
 
 check: ## Formatting, lints, documentation, licences: what CI checks beside the tests
 	cargo fmt --all --check
