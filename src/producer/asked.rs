@@ -216,6 +216,7 @@ fn unknown(uuid: MeetingUuid, started_at: Option<DateTime<Utc>>) -> Meeting {
         parent: None,
         files: Vec::new(),
         recording_count: None,
+        unnamed_files: 0,
         raw: serde_json::Value::Null,
     }
 }

@@ -1,7 +1,8 @@
 //! Listing a period: every slice in both time dimensions, page by page, proven against Zoom's own totals.
 //!
 //! A slice counts as proven when the listing came to its last page, every entry could be read, the bounds were those
-//! that were asked, and the number of different meetings is the one that Zoom's control totals give. A difference
+//! that were asked, and the number of different meetings is the one that Zoom's control totals give, of which there has
+//! to be one: an answer that counts nothing proves nothing. A difference
 //! is settled by a second listing, because archives may complete while pages are read; one that stays makes the
 //! slice *unproven*, which the run's exit code tells.
 
@@ -269,6 +270,11 @@ async fn control_total(
             error @ (ZoomError::ScopeMissing(_) | ZoomError::Refused(_) | ZoomError::NotFound(_)),
         )) => {
             warn!(%error, "Zoom's statistics cannot be read; only the listing's own total proves it whole");
+            Ok(None)
+        }
+        // A host that has no such endpoint says so in its own words.
+        Err(ProducerError::Zoom(ZoomError::Server { answer, .. })) if answer.status == Some(404) => {
+            warn!(%answer, "Zoom's statistics are not there; only the listing's own total proves it whole");
             Ok(None)
         }
         other => other,

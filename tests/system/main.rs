@@ -15,6 +15,7 @@ mod command_line;
 mod control;
 mod csv_files;
 mod downgrade;
+mod downloads;
 mod evidence;
 mod expectation;
 mod faults;

@@ -162,8 +162,15 @@ fn nothing_to_fetch(manifest: &Manifest, wanted: &Wanted, processing: bool) -> C
 }
 
 fn file_end(record: &FileRecord) -> FileEnd {
+    let detail = || {
+        if ingest::is_unnamed(record) {
+            "Zoom counts a file that it lists without an id, or not at all".to_owned()
+        } else {
+            format!("file {}", record.file_id)
+        }
+    };
     let unavailable = (record.state == FileRecordState::Unavailable)
-        .then(|| Cause::new(record.reason.unwrap_or(Reason::Gone), format!("file {}", record.file_id)));
+        .then(|| Cause::new(record.reason.unwrap_or(Reason::Gone), detail()));
     FileEnd {
         file_id: record.file_id.clone(),
         path: record.path.clone(),

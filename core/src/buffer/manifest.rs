@@ -124,6 +124,9 @@ pub struct FileRecord {
     /// Messages that Zoom listed, where they differ from those counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_messages: Option<u64>,
+    /// What is odd about its form, where it is Zoom's file all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

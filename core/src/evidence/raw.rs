@@ -1,8 +1,9 @@
 //! What Zoom answered, kept as it came: `<buffer>/runs/<run id>/raw/<SHA-256>.json.gz`, named by the hash of the
 //! file itself, so that `sha256sum` alone can check it.
 //!
-//! One thing is left out: the contents of `download_url`, because an address may carry a signature that opens the
-//! file to whoever reads it. The text is otherwise the same byte for byte, so the comparison can be made again.
+//! One thing is left out: what stands under keys that end in `_url` or `token`, because an address may carry a signature
+//! that opens the file to whoever reads it, and a token opens more. The text is otherwise the same byte for byte, so the
+//! comparison can be made again.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -93,20 +94,26 @@ pub fn read_raw(folder: &Path, name: &str) -> Result<Vec<u8>, RawFault> {
     Ok(text)
 }
 
-/// The text with every `download_url` emptied of what it says. A search through the bytes, because reading and
+/// The text with every address and token emptied of what it says. A search through the bytes, because reading and
 /// writing JSON anew would change more than that: within a string a quote has a backslash before it, so what is
-/// found is a key.
+/// found, and has a colon behind it, is a key.
 fn without_addresses(text: &[u8]) -> Vec<u8> {
-    const KEY: &[u8] = b"\"download_url\"";
     const WITHHELD: &[u8] = b"withheld";
     let mut kept = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some(found) = rest.windows(KEY.len()).position(|window| window == KEY) {
-        let (before, after) = rest.split_at(found + KEY.len());
+    while let Some(quote) = rest.iter().position(|byte| *byte == b'"') {
+        let (before, after) = rest.split_at(quote + 1);
         kept.extend_from_slice(before);
         rest = after;
+        let is_secret = [&b"_url"[..], b"token"].iter().any(|end| {
+            let start = quote.checked_sub(end.len());
+            start.is_some_and(|start| before[start..quote].eq_ignore_ascii_case(end))
+        });
+        if !is_secret {
+            continue;
+        }
         let gap = rest.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b':').count();
-        if rest.get(gap) != Some(&b'"') {
+        if rest.get(gap) != Some(&b'"') || !rest[..gap].contains(&b':') {
             continue;
         }
         kept.extend_from_slice(&rest[..=gap]);
@@ -115,7 +122,10 @@ fn without_addresses(text: &[u8]) -> Vec<u8> {
         if end > 0 {
             kept.extend_from_slice(WITHHELD);
         }
-        rest = &rest[end..];
+        // The quote that ends it is none that a key could end with.
+        let after = rest.len().min(end + 1);
+        kept.extend_from_slice(&rest[end..after]);
+        rest = &rest[after..];
     }
     kept.extend_from_slice(rest);
     kept
@@ -158,6 +168,12 @@ mod tests {
                 r#"[{"download_url":"withheld"},{"download_url":"withheld"}]"#,
             ),
             (r#"{"download_url":"cut"#, r#"{"download_url":"withheld"#),
+            (
+                r#"{"next_page_token":"x", "download_access_token": "y","play_url":"z","token_count":"1"}"#,
+                r#"{"next_page_token":"withheld", "download_access_token": "withheld","play_url":"withheld","token_count":"1"}"#,
+            ),
+            (r#"{"topic":"my_url","hint":"a token"}"#, r#"{"topic":"my_url","hint":"a token"}"#),
+            (r#"["x_url" "y"]"#, r#"["x_url" "y"]"#),
         ] {
             assert_eq!(String::from_utf8(without_addresses(came.as_bytes())).unwrap(), kept);
         }
