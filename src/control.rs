@@ -14,6 +14,7 @@
 
 use recapture_core::buffer::BufferError;
 use recapture_core::evidence::{Controlled, Entry, Evidence, Retried, Selection, Stage};
+use recapture_core::failpoint;
 use recapture_core::queue::{CancelReport, DeadJob, Queue, QueueError, RetryReport};
 use recapture_core::run::{RecoveryRun, RunId, RunState};
 use tracing::warn;
@@ -162,11 +163,13 @@ impl Operator {
         for run in &runs {
             self.evidence.append_durably(run, vec![Entry::Controlled(line.clone())]).await?;
         }
+        failpoint::reach("order-recorded");
         Ok(Order { line, runs })
     }
 
     /// Writes down what it came to. What is done is done: if the line cannot be written, the first one says who asked.
     async fn answer(&self, order: Order, came_to: Result<String, &impl std::fmt::Display>) {
+        failpoint::reach("order-done");
         let (stage, detail) = match came_to {
             Ok(words) => (Stage::Done, words),
             Err(error) => (Stage::Failed, error.to_string()),

@@ -59,7 +59,7 @@ pub enum Entry {
     Controlled(Controlled),
     /// A failed end is about to be taken up: its meeting goes back on the queue.
     Retried(Retried),
-    /// A worker had a meeting's job, and gave it back without an end, or for dead.
+    /// A worker had a meeting's job, and gave it back without an end or for dead, or lost it.
     Attempt(Attempt),
     /// A meeting's recovery came to an end.
     Ended(MeetingEnd),
@@ -183,6 +183,10 @@ pub enum AttemptEnd {
     Snooze,
     /// It was given up.
     Dead,
+    /// It was given back unharmed: the process stops, or a service is away that all meetings need.
+    Release,
+    /// Another worker has the meeting: what this one did is not counted.
+    Lost,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -197,6 +201,17 @@ pub struct Attempt {
     pub worker: String,
     /// Of the lease: grows with each start of the meeting's job.
     pub fence: u64,
+    /// Absent in records of versions that did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// What this attempt stored, or found that Zoom does not have: the next one goes on from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEnd>,
+    /// Of those that were stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

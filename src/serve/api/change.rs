@@ -311,7 +311,8 @@ pub(in crate::serve) async fn retry_run(
 
 fn selection(asked: Retry) -> Result<Selection, NoOrder> {
     let meetings = asked.meetings.map(uuids).transpose()?.map(|meetings| meetings.into_iter().collect());
-    let known = |word: String| Reason::ALL.iter().find(|(_, known, _)| *known == word).map(|(reason, ..)| *reason);
+    let known =
+        |word: String| Reason::ALL.iter().find(|(_, known, _)| *known == word).map(|(reason, ..)| *reason);
     let reason = match asked.reason {
         None => None,
         Some(word) => match known(word) {

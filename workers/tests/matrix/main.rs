@@ -25,6 +25,7 @@ use recapture_core::run::{Mode, RunId};
 use recapture_core::zoom::{Dimension, Zoom};
 use recapture_worker::disposition::{Disposition, decide};
 use recapture_worker::error::StepError;
+use recapture_worker::files_so_far::FilesSoFar;
 use recapture_worker::ports::{Ports, Settings};
 use recapture_worker::recover_meeting::{Assignment, recover_meeting};
 use recapture_worker::room::Room;
@@ -288,7 +289,8 @@ async fn recover(ports: &Ports, fence: u64) -> Result<String, StepError> {
         mode: Mode::Manual,
     };
     let run = RunId::new(Utc::now());
-    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, held: &|| true };
+    let files = FilesSoFar::default();
+    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, files: &files, held: &|| true };
     Ok(recover_meeting(ports, &job).await?.outcome.to_string())
 }
 
