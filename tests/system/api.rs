@@ -195,6 +195,15 @@ async fn runs_are_paused_resumed_retried_and_cancelled_and_who_did_it_is_recorde
         told(service.tell(&path("retry"), &json!({ "reason": "not_the_file" })).send().await.unwrap(), 200)
             .await;
     assert_eq!(rest["requeued"], 2);
+    // What cannot be recorded is not done.
+    let folder = bench.buffer().join("runs").join(id);
+    let aside = folder.with_file_name("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
+    told(service.tell(&path("cancel"), &json!({ "by": "eve" })).send().await.unwrap(), 503).await;
+    assert_eq!(service.read(&format!("/v1/recoveries/{id}")).await["state"], "paused");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
     let cancelled =
         told(service.tell(&path("cancel"), &json!({ "by": "bob" })).send().await.unwrap(), 200).await;
     assert_eq!((&cancelled["removed"], &cancelled["recovery"]["state"]), (&json!(2), &json!("cancelled")));
@@ -208,6 +217,11 @@ async fn runs_are_paused_resumed_retried_and_cancelled_and_who_did_it_is_recorde
     for (action, by) in [("pause", "ann"), ("resume", "a client at 127.0.0.1"), ("cancel", "bob")] {
         assert!(record.contains(&format!("\"action\":\"{action}\",\"by\":\"{by}\"")), "{action}: {record}");
     }
+    // Each order stands there twice, and each failed end that was taken up once.
+    assert_eq!(record.matches("\"stage\":\"asked\"").count(), 6, "{record}");
+    assert_eq!(record.matches("\"stage\":\"done\"").count(), 6, "{record}");
+    assert!(record.contains("\"selection\":{\"reason\":\"not_the_file\"}"), "{record}");
+    assert_eq!(record.matches("\"kind\":\"retried\"").count(), 3, "{record}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

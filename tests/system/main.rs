@@ -27,6 +27,7 @@ mod log_level;
 mod lying;
 mod object_store;
 mod onlookers;
+mod orders;
 mod outages;
 mod recovery;
 mod redis;

@@ -5,6 +5,7 @@
 
 pub mod disposition;
 pub mod error;
+pub mod files_so_far;
 pub mod halt;
 pub mod health;
 pub mod ports;

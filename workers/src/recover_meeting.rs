@@ -26,6 +26,7 @@ use tracing::{Instrument, info_span};
 
 use crate::disposition::{Disposition, decide};
 use crate::error::StepError;
+use crate::files_so_far::{FilesSoFar, file_end};
 use crate::ports::Ports;
 use crate::steps::{download, ingest, metadata, register};
 
@@ -36,6 +37,8 @@ pub struct Assignment<'a> {
     pub run: &'a RunId,
     pub worker: &'a str,
     pub fence: u64,
+    /// Where the attempt tells which files it has.
+    pub files: &'a FilesSoFar,
     /// Whether the lease still stands, by this machine's own clock.
     pub held: &'a (dyn Fn() -> bool + Send + Sync),
 }
@@ -76,6 +79,7 @@ pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ende
         Err(error) => return Err(error),
     };
     let mut ingested = ingest::ingest(ports, job, &meeting).instrument(info_span!("ingest")).await?;
+    job.files.found(&ingested.manifest.files);
     let fetched =
         download::fetch_all(ports, job, &ingested.folder, std::mem::take(&mut ingested.lacking)).await;
     let mut manifest = ingested.manifest;
@@ -158,26 +162,5 @@ fn nothing_to_fetch(manifest: &Manifest, wanted: &Wanted, processing: bool) -> C
         (None, _) => {
             Cause::new(Reason::ArchiveEmpty, "Zoom's archive of the meeting is complete and holds no file")
         }
-    }
-}
-
-fn file_end(record: &FileRecord) -> FileEnd {
-    let detail = || {
-        if ingest::is_unnamed(record) {
-            "Zoom counts a file that it lists without an id, or not at all".to_owned()
-        } else {
-            format!("file {}", record.file_id)
-        }
-    };
-    let unavailable = (record.state == FileRecordState::Unavailable)
-        .then(|| Cause::new(record.reason.unwrap_or(Reason::Gone), detail()));
-    FileEnd {
-        file_id: record.file_id.clone(),
-        path: record.path.clone(),
-        size: record.size,
-        listed_size: record.listed_size,
-        sha256: record.sha256.clone(),
-        downloaded_at: record.downloaded_at,
-        unavailable,
     }
 }

@@ -10,8 +10,9 @@ use super::error::BufferError;
 use super::facts::{FileFacts, Reading};
 use super::folder_writer::FolderWriter;
 use super::layout::MeetingFolder;
-use super::manifest::{Manifest, ManifestState, ManifestVersion, StoredManifest};
+use super::manifest::{LARGEST_MANIFEST, Manifest, ManifestState, ManifestVersion, StoredManifest};
 use super::room::{Lack, Promised, Reservation};
+use crate::bounded;
 use crate::contact::Contact;
 use crate::digest;
 use crate::failpoint;
@@ -95,8 +96,16 @@ impl FolderBuffer {
     ) -> Result<Option<StoredManifest>, BufferError> {
         let path = self.folder(meeting).join(MANIFEST);
         let read = path.clone();
-        let Some(text) = blocking(&path, move || absent_is_none(std::fs::read(&read))).await? else {
-            return Ok(None);
+        let found = blocking(&path, move || match bounded::read(&read, LARGEST_MANIFEST) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Err(error.to_string()))),
+            other => Ok(absent_is_none(other)?.map(Ok)),
+        });
+        let text = match found.await? {
+            None => return Ok(None),
+            Some(Ok(text)) => text,
+            Some(Err(detail)) => {
+                return Err(BufferError::UnreadableManifest { path: path.display().to_string(), detail });
+            }
         };
         let manifest = Manifest::parse(&text, || path.display().to_string())?;
         let sha256 = digest::sha256(&text);
@@ -146,21 +155,22 @@ impl FolderBuffer {
         let folder = path.parent().unwrap_or(&self.root).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let part = folder.join(self.part_name(&name));
+        let [at_part, at_name] = match after {
+            Some(_) => ["manifest-part", "manifest-renamed"],
+            None => ["handover-part", "handover-renamed"],
+        };
         blocking(&path.clone(), move || {
             create_folders(&folder)?;
             let written = create_new(&part).and_then(|mut file| {
                 file.write_all(&text)?;
-                failpoint::reach("manifest-part");
+                failpoint::reach(at_part);
                 file.sync_data()
             });
             let renamed = written.and_then(|()| {
-                let stands = || {
-                    io::Result::Ok(absent_is_none(std::fs::read(&path))?.map(|text| digest::sha256(&text)))
-                };
                 let is_successor = match after {
-                    Some(after) => stands().map(|stands| stands == after.0),
-                    None => Ok(true),
-                }?;
+                    Some(after) => standing(&path)? == after,
+                    None => true,
+                };
                 // The folder's fsync makes durable the renames of its files as well as this one.
                 if is_successor {
                     std::fs::rename(&part, &path)?;
@@ -173,7 +183,7 @@ impl FolderBuffer {
                 let _ = std::fs::remove_file(&part);
             }
             let is_successor = renamed?;
-            failpoint::reach("manifest-renamed");
+            failpoint::reach(at_name);
             if names == Names::Durable {
                 File::open(&folder)?.sync_all()?;
             }
@@ -246,6 +256,12 @@ impl FolderBuffer {
     fn part_name(&self, name: &str) -> String {
         format!(".{name}.{:x}-{:x}.part", self.nonce, PARTS.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Which manifest stands there.
+pub(super) fn standing(path: &Path) -> io::Result<ManifestVersion> {
+    let text = absent_is_none(bounded::read(path, LARGEST_MANIFEST))?;
+    Ok(ManifestVersion(text.map(|text| digest::sha256(&text))))
 }
 
 fn not_json(path: &Path, error: &serde_json::Error) -> BufferError {

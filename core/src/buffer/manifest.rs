@@ -47,6 +47,9 @@ impl ManifestVersion {
     pub const NONE: Self = Self(None);
 }
 
+/// More than any manifest has: what is larger is none of ours, and is not read.
+pub(super) const LARGEST_MANIFEST: u64 = 64 << 20;
+
 impl Manifest {
     /// Reads a manifest's text; `path` is for the words of the error.
     pub(super) fn parse(text: &[u8], path: impl FnOnce() -> String) -> Result<Self, BufferError> {

@@ -6,7 +6,7 @@
 //! comparison can be made again.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +15,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
 use super::whole;
+use crate::bounded;
 use crate::buffer::{BufferError, RunObjects, Stands};
 use crate::digest;
 
@@ -79,19 +80,19 @@ pub fn read_raw(folder: &Path, name: &str) -> Result<Vec<u8>, RawFault> {
     if !digest::is_sha256(name) {
         return Err(RawFault::Changed("its name is no SHA-256".to_owned()));
     }
-    let packed = std::fs::read(path(folder, name)).map_err(|error| match error.kind() {
+    let packed = bounded::read(&path(folder, name), LARGEST).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => RawFault::Lacking,
         _ => RawFault::Changed(error.to_string()),
     })?;
     if digest::sha256(&packed) != name {
         return Err(RawFault::Changed("its SHA-256 differs".to_owned()));
     }
-    let mut text = Vec::new();
-    GzDecoder::new(&packed[..])
-        .take(LARGEST)
-        .read_to_end(&mut text)
-        .map_err(|error| RawFault::Changed(format!("it cannot be unpacked: {error}")))?;
-    Ok(text)
+    unpack(&packed, LARGEST)
+}
+
+fn unpack(packed: &[u8], most: u64) -> Result<Vec<u8>, RawFault> {
+    bounded::up_to(GzDecoder::new(packed), most)
+        .map_err(|error| RawFault::Changed(format!("it cannot be unpacked: {error}")))
 }
 
 /// The text with every address and token emptied of what it says. A search through the bytes, because reading and
@@ -197,6 +198,19 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_raw(folder.path(), &name), Err(RawFault::Lacking));
         assert!(matches!(read_raw(folder.path(), "../../x"), Err(RawFault::Changed(_))));
+    }
+
+    /// A few bytes that unpack to more than is ever accepted are told as that, and not cut to a beginning.
+    #[test]
+    fn what_unpacks_to_too_much_is_no_answer() {
+        const MOST: usize = 1 << 20;
+        let packed = |size: usize| pack(&vec![b' '; size]).unwrap().0;
+        assert_eq!(unpack(&packed(MOST), MOST as u64).unwrap().len(), MOST);
+        let bomb = packed(MOST + 1);
+        assert!(bomb.len() < MOST / 100);
+        assert!(
+            matches!(unpack(&bomb, MOST as u64), Err(RawFault::Changed(why)) if why.contains("larger than"))
+        );
     }
 
     proptest! {

@@ -129,7 +129,8 @@ pub(super) async fn control(
     let none =
         || Problem::new(StatusCode::NOT_FOUND, "There is no such recovery, or nothing like that to do.");
     let id = RunId::parse(&id).map_err(|_| none())?;
-    let (api, asking) = (&dashboard.api, Asking::new(&caller, None)?);
+    let by = format!("an operator at {}, on the dashboard", caller.client);
+    let (api, asking) = (&dashboard.api, Asking::new(&caller, Some(by))?);
     match action.as_str() {
         "pause" => drop(pause_run(api, &id, &asking).await?),
         "resume" => drop(resume_run(api, &id, &asking).await?),

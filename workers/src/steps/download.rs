@@ -78,6 +78,7 @@ pub async fn fetch_all(
         match result {
             Ok(record) => {
                 count(&record);
+                job.files.settled(&record);
                 fetched.records.push(record);
             }
             Err(error) => _ = fetched.error.get_or_insert(error),

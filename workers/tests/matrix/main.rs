@@ -28,6 +28,7 @@ use recapture_core::run::{Mode, RunId};
 use recapture_core::zoom::{Dimension, Zoom};
 use recapture_worker::disposition::{Disposition, decide};
 use recapture_worker::error::StepError;
+use recapture_worker::files_so_far::FilesSoFar;
 use recapture_worker::ports::{Ports, Settings};
 use recapture_worker::recover_meeting::{Assignment, Ended, recover_meeting};
 use recapture_worker::room::Room;
@@ -149,7 +150,8 @@ async fn recover(ports: &Ports, uuid: &str, fence: u64) -> Result<Ended, StepErr
         mode: Mode::Manual,
     };
     let run = RunId::new(Utc::now());
-    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, held: &|| true };
+    let files = FilesSoFar::default();
+    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, files: &files, held: &|| true };
     recover_meeting(ports, &job).await
 }
 
