@@ -280,6 +280,7 @@ impl Recovery<'_> {
         let producer = Producer {
             zoom: &self.opened.ports.zoom,
             contacts: &self.opened.ports.contacts,
+            buffer: &self.opened.ports.buffer,
             rules: what.rules(self.config),
             mode: what.mode(),
             retention: retention(self.config),
