@@ -25,9 +25,9 @@ use crate::recovery::{Part, Recovery, RecoveryError, What, begin, conclude};
 const SHORTEST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// How long a file rests that is still there after its run, or could not be taken: twice as long each time, so that one
-/// which can never be finished does not fill the disk with runs.
-const REST: Duration = Duration::from_secs(30);
+/// How many times `csv.settle` a file rests that is still there after its run, or could not be taken: twice as long each
+/// time, so that one which can never be finished does not fill the disk with runs.
+const REST: u32 = 15;
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// The most of a run's reason that names files.
@@ -230,7 +230,8 @@ impl Watch<'_> {
 
     fn rest(&mut self, path: &PathBuf) {
         if let Some(known) = self.known.get_mut(path) {
-            let rest = REST.saturating_mul(2u32.saturating_pow(known.rests)).min(LONGEST_REST);
+            let rest = self.loaded.config.csv.settle.saturating_mul(REST);
+            let rest = rest.saturating_mul(2u32.saturating_pow(known.rests)).min(LONGEST_REST);
             known.rests += 1;
             known.rests_until = Some(Instant::now() + rest);
         }
