@@ -37,6 +37,8 @@
 //!   finds them queued or present.
 //! * *Killed between the slice's evidence and the ledger*, or *between the last slice and the end of the run*: the same; a
 //!   slice that was covered stays covered, whatever its run came to.
+//! * *Killed while it works*, after the slices were covered: no pass lists them again, so one from the command line ends
+//!   only when nothing of earlier passes is left in an embedded queue either.
 //! * *Two processes on duty*: there are none. A process that slept while another took over finds its token replaced: its
 //!   next slice is refused, and its pass ends. What it had enqueued is on the queue once.
 //! * *The store lost everything* (a flushed Redis): the ledger is gone together with the jobs, and what was begun before

@@ -12,22 +12,15 @@ use serde_json::Value;
 
 use crate::csv_files::{list, outcomes};
 use crate::expectation::assert_balanced;
-use crate::harness::{Bench, Finished, counts_of, plain};
-use crate::serving::Service;
+use crate::harness::{Bench, Finished, plain};
 
 /// A way in which a recovery starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trigger {
     Period,
     Meeting,
-    /// `--meeting` with the numbers in place of the UUIDs.
-    Number,
     Csv,
-    /// A CSV file that `serve` finds in its folder.
-    Folder,
     Automatic,
-    /// Automatic recovery by `serve`.
-    Service,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +59,10 @@ fn situations() -> Vec<Situation> {
         with(past, of("past, and gone", |of| of.gone_meetings = 0.5)),
         with(past, of("past, and processing", |of| (of.processing, of.processing_reads) = (0.5, 1000))),
         of("incomplete contact", |of| of.incomplete = 1.0),
-        of("external", |of| (of.external, of.captured) = (1.0, 0.5)),
-        of("breakout room", |of| (of.breakout_rooms, of.captured) = (0.5, 0.5)),
-        of("webinar", |of| (of.webinars, of.captured) = (1.0, 0.5)),
-        of("recurring", |of| (of.recurring, of.captured) = (1.0, 0.5)),
+        of("external", |of| of.external = 1.0),
+        of("breakout room", |of| of.breakout_rooms = 0.5),
+        of("webinar", |of| of.webinars = 1.0),
+        of("recurring", |of| of.recurring = 1.0),
         with(&[("exclude.kinds", "['webinar']")], of("webinar, excluded", |of| of.webinars = 0.5)),
         with(&[("exclude.minimum_length", "'24h'")], of("short, excluded", |of| of.captured = 0.5)),
     ]
@@ -81,20 +74,11 @@ const TABLE: &str = include_str!("triggers.txt");
 async fn every_trigger_and_everything_that_a_meeting_can_be() {
     let mut cells = Vec::new();
     for place in 0..situations().len() {
-        for trigger in [
-            Trigger::Period,
-            Trigger::Meeting,
-            Trigger::Number,
-            Trigger::Csv,
-            Trigger::Folder,
-            Trigger::Automatic,
-            Trigger::Service,
-        ] {
+        for trigger in [Trigger::Period, Trigger::Meeting, Trigger::Csv, Trigger::Automatic] {
             cells.push((place, trigger, Platform::Rest));
         }
         cells.push((place, Trigger::Period, Platform::Verint));
         cells.push((place, Trigger::Meeting, Platform::Verint));
-        cells.push((place, Trigger::Csv, Platform::Verint));
         cells.push((place, Trigger::Automatic, Platform::Verint));
     }
     let lines: Vec<String> = futures_util::stream::iter(cells)
@@ -118,7 +102,7 @@ async fn every_trigger_and_everything_that_a_meeting_can_be() {
 }
 
 fn head() -> String {
-    format!("{:<22}{:<18}{:>4}  {}\n", "situation", "trigger", "exit", "listed + detected ; reasons")
+    format!("{:<22}{:<17}{:>4}  {}\n", "situation", "trigger", "exit", "listed + detected ; reasons")
 }
 
 async fn line(situation: &Situation, trigger: Trigger, platform: Platform) -> String {
@@ -130,101 +114,51 @@ async fn line(situation: &Situation, trigger: Trigger, platform: Platform) -> St
     for (key, value) in situation.settings {
         bench.set(key, value);
     }
-    let ended = start(&mut bench, trigger).await;
-    let (counts, run) = (counts_of(&ended.run), &ended.run);
+    let ended = start(&bench, trigger).await;
+    let (counts, run) = (ended.counts(), ended.object());
     assert_balanced(&counts);
     // What was fetched is whole, and nothing that was there was fetched.
     bench.assert_final_names_verify();
-    let whole = counts["pending"] + counts["excluded"] + counts["indeterminate"] == 0;
+    let whole = counts["pending"] + counts["excluded"] == 0;
     if counts["pending"] == 0 {
         assert_eq!(bench.final_files().len() as u64, counts["files"], "{} by {trigger:?}", situation.name);
     }
     // Whose archive is not whole at its deadline is recovered in part: `late.rs` looks at that.
-    // The instances of a number leave breakout rooms out.
-    let all = trigger != Trigger::Number || situation.name != "breakout room";
-    if whole && all && situation.name != "past, and processing" {
+    if whole && situation.name != "past, and processing" {
         bench.assert_all_recovered();
     }
-    if matches!(trigger, Trigger::Csv | Trigger::Folder) {
+    if trigger == Trigger::Csv {
         assert_rows(&bench, &counts, whole);
     }
     let reasons = reasons(&bench, run["id"].as_str().unwrap()).await;
-    let by = match trigger {
-        Trigger::Period => "period",
-        Trigger::Meeting => "--meeting",
-        Trigger::Number => "--meeting NUMBER",
-        Trigger::Csv => "--csv",
-        Trigger::Folder => "serve, csv.dir",
-        Trigger::Automatic => "--automatic",
-        Trigger::Service => "serve, automatic",
+    let by = match (trigger, platform) {
+        (Trigger::Period, Platform::Rest) => "period",
+        (Trigger::Meeting, Platform::Rest) => "--meeting",
+        (Trigger::Csv, _) => "--csv",
+        (Trigger::Automatic, Platform::Rest) => "--automatic",
+        (Trigger::Automatic, Platform::Verint) => "--automatic, V.",
+        (Trigger::Period, Platform::Verint) => "period, Verint",
+        (Trigger::Meeting, Platform::Verint) => "--meeting, Verint",
     };
-    let by = format!("{by}{}", if platform == Platform::Verint { ", V." } else { "" });
-    let code = ended.code.map_or("-".to_owned(), |code| code.to_string());
-    let mut line = format!("{:<22}{by:<18}{code:>4}  {}", situation.name, books(&counts));
+    let code = ended.code.unwrap();
+    let mut line = format!("{:<22}{by:<17}{code:>4}  {}", situation.name, books(&counts));
     if !reasons.is_empty() {
         write!(line, " ; {reasons}").unwrap();
     }
     line + "\n"
 }
 
-/// A run that has come as far as it can now.
-struct Ended {
-    run: Value,
-    /// What a command has; a service has none.
-    code: Option<i32>,
-}
-
-async fn start(bench: &mut Bench, trigger: Trigger) -> Ended {
+async fn start(bench: &Bench, trigger: Trigger) -> Finished {
     let meetings = bench.meetings();
-    let uuids = meetings.iter().map(|meeting| meeting.uuid.clone());
-    let numbers = meetings.iter().filter_map(|meeting| meeting.number).map(|number| number.to_string());
-    let command = match trigger {
+    match trigger {
         Trigger::Period => bench.recover().await,
-        Trigger::Meeting => asked_for(bench, uuids.collect()).await,
-        Trigger::Number => asked_for(bench, numbers.collect()).await,
+        Trigger::Meeting => {
+            let mut arguments = vec!["recover", "--json"];
+            arguments.extend(meetings.iter().flat_map(|meeting| ["--meeting", meeting.uuid.as_str()]));
+            bench.run(&arguments).await
+        }
         Trigger::Automatic => bench.run(&["recover", "--automatic", "--json"]).await,
         Trigger::Csv => bench.recover_csv(&bench.drop_csv("ids.csv", &list(&meetings))).await,
-        Trigger::Folder => {
-            bench.drop_csv("ids.csv", &list(&meetings));
-            return served(bench, "specific").await;
-        }
-        Trigger::Service => {
-            bench.set("automatic.enabled", "true").set("automatic.interval", "'1h'");
-            return served(bench, "automatic").await;
-        }
-    };
-    Ended { run: command.object(), code: command.code }
-}
-
-async fn asked_for(bench: &Bench, ids: Vec<String>) -> Finished {
-    let mut arguments = vec!["recover", "--json"];
-    arguments.extend(ids.iter().flat_map(|id| ["--meeting", id]));
-    bench.run(&arguments).await
-}
-
-/// The run that a service makes by itself, once nothing is left to do now.
-async fn served(bench: &mut Bench, mode: &str) -> Ended {
-    let mut service = Service::start(bench).await;
-    let run = service.process.until(settled(bench, mode)).await;
-    service.stopped().await;
-    Ended { run, code: None }
-}
-
-async fn settled(bench: &Bench, mode: &str) -> Value {
-    loop {
-        for run in bench.runs().await {
-            let counts = counts_of(&run);
-            let waits = counts["pending"] > 0 && run["state"] != "enumerating" && {
-                let one = bench.run(&["status", run["id"].as_str().unwrap()]).await.exits(0).stdout;
-                one.contains("0 ready, 0 under way, 0 to be tried again")
-            };
-            if run["mode"] == mode && run["state"] != "enumerating" && (counts["pending"] == 0 || waits) {
-                let is_moved = !bench.new_files().join("ids.csv").exists();
-                if mode != "specific" || is_moved || counts["pending"] + counts["indeterminate"] > 0 {
-                    return run;
-                }
-            }
-        }
     }
 }
 
