@@ -200,11 +200,12 @@ impl Patience {
             Err(error @ ZoomError::Server { .. }) => Some(error),
             _ => None,
         });
-        let Some(last) = failed.clone().last() else {
+        let failed: Vec<&ZoomError> = failed.collect();
+        let Some(&last) = failed.last() else {
             self.answered |= !answers.is_empty();
             return Ok(());
         };
-        let answered = failed.count() < answers.len();
+        let answered = failed.len() < answers.len();
         if !answered && !self.answered {
             return Err(last.clone().into());
         }

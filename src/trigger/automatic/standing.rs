@@ -122,15 +122,12 @@ impl Standing {
             Some(Gap { dimension, period, deadline }) => {
                 let _ = writeln!(text, "  oldest gap  {period} by {dimension}");
                 let left = *deadline - now;
-                let _ = match left < SOON {
-                    _ if left < chrono::Duration::zero() => {
-                        writeln!(text, "  WARNING: Zoom has been deleting from it since {}", stamp(*deadline))
-                    }
-                    soon => {
-                        let warning = if soon { "WARNING: " } else { "" };
-                        let (at, left) = (stamp(*deadline), length(left));
-                        writeln!(text, "  {warning}Zoom deletes from it from {at} on (in {left})")
-                    }
+                let at = stamp(*deadline);
+                let _ = if left < chrono::Duration::zero() {
+                    writeln!(text, "  WARNING: Zoom has been deleting from it since {at}")
+                } else {
+                    let warning = if left < SOON { "WARNING: " } else { "" };
+                    writeln!(text, "  {warning}Zoom deletes from it from {at} on (in {})", length(left))
                 };
             }
         }
