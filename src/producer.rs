@@ -18,14 +18,18 @@
 
 mod asked;
 mod compare;
+mod earlier;
 mod enumerate;
+mod ids;
 mod page;
 mod persist;
 mod seen;
+mod silence;
 
 use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
+use recapture_core::buffer::{Buffer, BufferError};
 use recapture_core::contacts::{Contacts, ContactsError};
 use recapture_core::evidence::{Entry, Evidence, MeetingVerdict};
 use recapture_core::meeting::{Meeting, MeetingUuid};
@@ -37,8 +41,10 @@ use recapture_core::zoom::{Zoom, ZoomError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-pub use asked::{Asked, NoMeeting, enumerate_asked};
+pub use asked::enumerate_asked;
 pub use enumerate::{Look, SliceEnd, Sweep, enumerate};
+pub use ids::{Asked, NoMeeting};
+pub use silence::lists_anything;
 
 /// How soon room on a full queue is seen.
 const ROOM_LOOK: Duration = Duration::from_secs(1);
@@ -53,7 +59,7 @@ pub enum ProducerError {
     #[error("the queue stopped taking jobs: {0}")]
     Queue(#[from] QueueError),
     #[error("the evidence could not be written: {0}")]
-    Evidence(#[from] recapture_core::buffer::BufferError),
+    Evidence(#[from] BufferError),
     #[error("interrupted while listing")]
     Interrupted,
     /// Of automatic recovery: what it lists from here on would not count.
@@ -65,6 +71,8 @@ pub enum ProducerError {
 pub struct Producer<'a> {
     pub zoom: &'a Zoom,
     pub contacts: &'a Contacts,
+    /// Where the records of earlier runs are.
+    pub buffer: &'a Buffer,
     pub rules: Rules,
     pub mode: Mode,
     /// How long Zoom keeps archives.

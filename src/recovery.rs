@@ -246,13 +246,13 @@ impl Recovery<'_> {
         // Side by side: each may hold what the other waits for, such as the connection to the queue while it is made.
         tokio::select! {
             stopped = listing => Ok(stopped),
-            done = self.until_done(&listed) => done,
+            done = self.until_done(what, &listed) => done,
             () = self.stop.cancelled() => Ok(End::Interrupted { listed: listed.load(Ordering::Relaxed) }),
         }
     }
 
     /// Returns when all is listed and nothing is left to do now.
-    async fn until_done(&self, listed: &AtomicBool) -> Result<End, RecoveryError> {
+    async fn until_done(&self, what: &What, listed: &AtomicBool) -> Result<End, RecoveryError> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut away = false;
@@ -260,7 +260,7 @@ impl Recovery<'_> {
             look.tick().await;
             // Asked before: what is listed in the meantime is not done by what is seen.
             let listed = listed.load(Ordering::Relaxed);
-            match self.look().await {
+            match self.look(what).await {
                 Ok(done) if done && listed => return Ok(End::Done),
                 Ok(_) => away = false,
                 // A queue that is away comes back; the workers wait for it too.
@@ -280,6 +280,7 @@ impl Recovery<'_> {
         let producer = Producer {
             zoom: &self.opened.ports.zoom,
             contacts: &self.opened.ports.contacts,
+            buffer: &self.opened.ports.buffer,
             rules: what.rules(self.config),
             mode: what.mode(),
             retention: retention(self.config),
@@ -297,14 +298,23 @@ impl Recovery<'_> {
     }
 
     /// Shows where things are; true if nothing is left to do now.
-    async fn look(&self) -> Result<bool, QueueError> {
+    async fn look(&self, what: &What) -> Result<bool, QueueError> {
         let queue = &self.opened.queue;
         let run = queue.run(&self.id).await?.ok_or_else(|| QueueError::UnknownRun(self.id.clone()))?;
         let left = queue.work_left(&self.id).await?;
         let received = self.opened.ports.received.load(Ordering::Relaxed);
         (self.tell)(News::Work { counts: &run.counts, left: &left, received });
+        // A pass does not list again what an earlier one covered before it was killed, and nobody else works here.
+        let of_earlier = match what {
+            What::Pass(_) if queue.is_embedded() => {
+                let depth = queue.depth().await?;
+                depth.ready + depth.leased
+            }
+            _ => 0,
+        };
         // What a pause holds back is still to be done: only Zoom's own processing is not waited for.
-        Ok(run.state.is_end() || left.ready + left.leased + left.retrying + left.held == 0)
+        let open = left.ready + left.leased + left.retrying + left.held + of_earlier;
+        Ok(run.state.is_end() || open == 0)
     }
 }
 

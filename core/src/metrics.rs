@@ -27,6 +27,8 @@ const QUEUE_JOBS: &str = "recapture_queue_jobs";
 const NEAREST_DEADLINE: &str = "recapture_nearest_deadline_seconds";
 const OLDEST_MISSING: &str = "recapture_oldest_missing_seconds";
 const UNCOVERED: &str = "recapture_uncovered_seconds";
+const ABANDONED: &str = "recapture_abandoned_seconds";
+const SOURCE_SILENT: &str = "recapture_source_silent_seconds";
 const ON_DUTY: &str = "recapture_on_duty";
 const PASSES: &str = "recapture_passes_total";
 const LOST_SOON: &str = "recapture_lost_within_24h";
@@ -51,6 +53,16 @@ pub fn describe() {
         UNCOVERED,
         Unit::Seconds,
         "Age of the oldest time that automatic recovery has not covered"
+    );
+    describe_gauge!(
+        ABANDONED,
+        Unit::Seconds,
+        "How much time automatic recovery did not list while Zoom kept it"
+    );
+    describe_gauge!(
+        SOURCE_SILENT,
+        Unit::Seconds,
+        "How long Zoom has listed nothing where it has listed meetings, 0 if it lists"
     );
     describe_gauge!(ON_DUTY, "1 where this process makes automatic recovery, else 0");
     describe_counter!(PASSES, "Passes of automatic recovery, by outcome");
@@ -119,10 +131,18 @@ pub fn queue_looked_at(states: &[(&'static str, u64)], nearest_deadline: Option<
     gauge!(OLDEST_MISSING).set(oldest.unwrap_or(0.0));
 }
 
-/// How far back the oldest interval begins that should be covered by now, in one dimension of time.
+/// How far back the oldest interval begins that should be covered by now, in one dimension of time, and how much was
+/// not covered while Zoom kept it.
 #[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
-pub fn coverage_looked_at(dimension: &'static str, uncovered: u64) {
+pub fn coverage_looked_at(dimension: &'static str, uncovered: u64, abandoned: u64) {
     gauge!(UNCOVERED, "dimension" => dimension).set(uncovered as f64);
+    gauge!(ABANDONED, "dimension" => dimension).set(abandoned as f64);
+}
+
+/// Since when Zoom lists nothing where it has listed meetings, in seconds; 0 if it lists.
+#[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub fn source_silent(seconds: u64) {
+    gauge!(SOURCE_SILENT).set(seconds as f64);
 }
 
 pub fn on_duty(is: bool) {

@@ -248,5 +248,5 @@ async fn recover(
     let Some(inbox) = inbox else { return Ok(code) };
     inbox.finish(opened, &run).await?;
     // A row that is rejected is no meeting, so the books do not show it.
-    Ok(if code == 0 && inbox.attention { 3 } else { code })
+    Ok(if code == 0 { inbox.code } else { code })
 }

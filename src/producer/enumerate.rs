@@ -20,6 +20,7 @@ use super::compare::compare;
 use super::page::{Line, Listing, record};
 use super::persist::persist;
 use super::seen::Seen;
+use super::silence::lists_anything;
 use super::{Enumerated, Producer, ProducerError, Progress, Taken};
 
 /// How often a slice is begun anew because its page token expired, before the listing gives up.
@@ -37,7 +38,7 @@ pub async fn enumerate(producer: &Producer<'_>, period: Period) -> Result<Enumer
         }
     }
     if sweep.done.listed == 0 {
-        warn!(%period, "Zoom lists no meeting at all. Is archiving on for this account, and the period right? An empty listing is no proof that nothing was held");
+        sweep.find_silence(producer, period).await?;
     }
     Ok(sweep.done)
 }
@@ -99,6 +100,17 @@ impl Sweep {
         warn!(%slice, dimension, detail, "this part of the period could not be proven listed");
         let dimension = dimension.to_owned();
         self.done.unproven.push(Unproven { from: slice.from, to: slice.to, dimension, detail });
+    }
+
+    /// Nothing was listed. If the account lists nothing at any other time either, that is no proof that nothing was held.
+    async fn find_silence(&mut self, producer: &Producer<'_>, period: Period) -> Result<(), ProducerError> {
+        if lists_anything(producer).await? {
+            warn!(%period, "Zoom lists no meeting at all in this period, though it does at other times. Is the period right?");
+            return Ok(());
+        }
+        let detail = "Zoom lists no meeting at all, at no time for which it keeps archives: is archiving on for this account?";
+        self.doubt(period, Dimension::StartTime, detail.to_owned());
+        Ok(())
     }
 
     /// Lists a slice, once more if there is a doubt, and takes its new meetings.

@@ -84,6 +84,7 @@ impl Bench {
             ("zoom.limits.heavy", "10000".to_owned()),
             ("zoom.stall_timeout", text("500ms")),
             ("zoom.processing_poll", text("1h")),
+            ("csv.settle", text("10ms")),
             ("contacts.url", text(&simulator.das_url())),
             ("contacts.token", text(simulator.das_token())),
             ("queue.url", text(&queue)),

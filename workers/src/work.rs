@@ -175,7 +175,9 @@ async fn after(
         }
         Disposition::Snooze { until } => {
             let poll = chrono::Duration::from_std(ports.settings.processing_poll);
-            let until = until.unwrap_or(now + poll.unwrap_or(chrono::Duration::minutes(5)));
+            // At its deadline what there is of an archive is taken, not at the look after it.
+            let look = now + poll.unwrap_or(chrono::Duration::minutes(5));
+            let until = until.unwrap_or_else(|| look.min(held.payload().deadline));
             info!(%cause, until = %recapture_core::period::stamp(until), "waiting");
             Fate::Snooze { until, cause }
         }
