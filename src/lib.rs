@@ -8,6 +8,7 @@
 pub mod cli;
 pub mod das;
 mod markup;
+mod pace;
 pub mod producer;
 pub mod purge;
 pub mod recovery;

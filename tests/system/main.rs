@@ -24,6 +24,7 @@ mod kills;
 mod late;
 mod log_level;
 mod lying;
+mod metrics;
 mod object_store;
 mod onlookers;
 mod outages;

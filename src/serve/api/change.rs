@@ -110,7 +110,7 @@ pub(super) async fn begin(
     }
     let Begun { run, is_new } = api.recoveries.begin(order, &client).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut response = (status, Json(Recovery::of(&run, Utc::now()))).into_response();
+    let mut response = (status, Json(Recovery::of(&run, &api.pulse.paces, Utc::now()))).into_response();
     let location = HeaderValue::from_str(&format!("/v1/recoveries/{}", run.id));
     response.headers_mut().insert(header::LOCATION, location.expect("an id is made of letters and digits"));
     Ok(response)
@@ -167,7 +167,7 @@ pub(in crate::serve) async fn plan(api: &Api, order: &Order, client: &Client) ->
     let crate::serve::Service { opened, loaded, .. } = &api.service;
     let run = dry_run(opened, &loaded.config, &order.what, request, &show, &|_| {}, api.stop.clone()).await?;
     let (meetings, more) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Plan { recovery: Recovery::of(&run, Utc::now()), meetings, more })
+    Ok(Plan { recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()), meetings, more })
 }
 
 /// The body of a request that may have none.
@@ -193,7 +193,7 @@ pub(super) async fn pause(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Takes a pause back
@@ -211,7 +211,7 @@ pub(super) async fn resume(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Ends the run and takes its meetings off the queue, unless other runs want them
@@ -291,7 +291,7 @@ pub(in crate::serve) async fn cancel_run(
     let detail = format!("{} taken off the queue, {} left to other runs", report.removed, report.passed_on);
     api.recoveries.record(id, asking.controlled("cancel", detail)).await?;
     let run = read_run(api, id).await?;
-    let recovery = Recovery::of(&run, Utc::now());
+    let recovery = Recovery::of(&run, &api.pulse.paces, Utc::now());
     Ok(Cancelled { removed: report.removed, passed_on: report.passed_on, recovery })
 }
 
@@ -312,7 +312,7 @@ pub(in crate::serve) async fn retry_run(
     api.recoveries.record(id, asking.controlled("retry", detail)).await?;
     let run = read_run(api, id).await?;
     let RetryReport { requeued, already_queued } = report;
-    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, Utc::now()) })
+    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()) })
 }
 
 /// The meetings to take up; `None` is all.
