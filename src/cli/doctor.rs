@@ -180,7 +180,12 @@ fn not_yet(file: &Path) -> Option<Result<String, String>> {
     let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let folder = absolute.ancestors().skip(1).find(|folder| folder.exists())?;
     let shown = file.display();
-    Some(match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+    let can_be_written = if folder.is_dir() {
+        rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
+    } else {
+        Err(rustix::io::Errno::NOTDIR)
+    };
+    Some(match can_be_written {
         Ok(()) => Ok(format!("{shown} is not there yet; the first recovery makes it")),
         Err(error) => Err(format!(
             "{shown} is not there and cannot be made: {} cannot be written: {}; let this user write there, or name another file",

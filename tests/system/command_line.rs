@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 use crate::harness::{Bench, Process, plain, prepare, text};
+use crate::redis_server::RedisServer;
 
 async fn recapture(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -236,4 +237,60 @@ async fn the_doctor_makes_nothing_and_names_what_is_wrong() {
     bench.recover().await;
     let ready = bench.run(&["doctor"]).await.exits(0).stdout;
     assert!(ready.contains("0 unfinished") && ready.contains("can be written"), "{ready}");
+}
+
+/// As a newcomer types it, and then what it tells them to type.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_recovers_and_what_it_says_to_look_at_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: Vec<String>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recapture"));
+        prepare(command.args(arguments), folder.path());
+        Process::spawn(command).end()
+    };
+    let shown = run(vec!["demo".to_owned()]).await.exits(0);
+    for words in ["300", "recovered", "unavailable", "reconciled"] {
+        assert!(shown.stdout.to_lowercase().contains(words), "no {words} in: {}", shown.stdout);
+    }
+    let named = shown.stderr.split_once("Look around: ").unwrap().1.split(' ').next().unwrap();
+    assert!(folder.path().join(named).is_dir(), "{named}");
+    let commands: Vec<&str> = shown.stderr.lines().filter(|line| line.starts_with("  recapture ")).collect();
+    assert_eq!(commands.len(), 2, "{}", shown.stderr);
+    for command in commands {
+        run(command.split_whitespace().skip(1).map(str::to_owned).collect()).await.exits(0);
+    }
+}
+
+/// What is missing is named, each with what to do about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_names_the_scope_the_clock_and_the_server_that_are_wrong() {
+    let redis = RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let mut bench = Bench::start(plain(3)).await;
+    bench.set("queue.url", &text(&redis.url()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  queue") && ill.contains("set it to noeviction"), "{ill}");
+    redis.tell(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    bench.run(&["doctor"]).await.exits(0);
+    redis.tell(&["CONFIG", "SET", "appendonly", "no"]).await;
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  queue") && ill.contains("appendonly"), "{ill}");
+
+    let scopes = ["archiving:read:list_archived_files:admin", "archiving:read:archived_files:admin"];
+    let few = Scenario { scopes: scopes.map(str::to_owned).to_vec(), ..plain(3) };
+    let ill = Bench::start(few).await.run(&["doctor"]).await.exits(1).stdout;
+    let lacking = "FAIL  zoom scopes    the app lacks archiving:read:archived_file_statistics:admin";
+    assert!(ill.contains(lacking), "{ill}");
+
+    // A buffer that is no folder, or lies below none.
+    let mut bench = Bench::start(plain(3)).await;
+    std::fs::write(bench.path("file"), "").unwrap();
+    bench.set("buffer.url", &text(&bench.path("file").display().to_string()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  buffer") && ill.contains("file"), "{ill}");
+    bench.set("buffer.url", &text(&bench.path("file/below").display().to_string()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("cannot be made") && ill.contains("Not a directory"), "{ill}");
+    let json = bench.run(&["doctor", "--json"]).await.exits(1).object();
+    let failed = json.as_array().unwrap().iter().filter(|found| found["ok"] == false);
+    assert_eq!(failed.map(|found| found["check"].clone()).collect::<Vec<_>>(), [json!("buffer")]);
 }
