@@ -9,6 +9,7 @@ pub mod cli;
 pub mod control;
 pub mod das;
 mod markup;
+mod pace;
 pub mod producer;
 pub mod purge;
 pub mod recovery;

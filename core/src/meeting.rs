@@ -244,6 +244,8 @@ pub enum FileKind {
 }
 
 impl FileKind {
+    pub const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Text];
+
     /// By Zoom's type first, then by extension; what neither tells is text, the kind that claims least.
     pub fn of(file_type: &str, extension: &str) -> Self {
         match file_type.to_ascii_uppercase().as_str() {

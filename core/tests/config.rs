@@ -63,6 +63,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("server.listen", "127.0.0.1:8080"),
     ("server.requests_per_second", "500"),
     ("server.token", ""),
+    ("server.trusted_proxies", ""),
     ("server.viewer_token", ""),
     ("telemetry.otlp_url", ""),
     ("worker.concurrency", "32"),

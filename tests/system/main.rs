@@ -25,6 +25,7 @@ mod kills;
 mod late;
 mod log_level;
 mod lying;
+mod metrics;
 mod object_store;
 mod onlookers;
 mod orders;

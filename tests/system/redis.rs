@@ -196,7 +196,7 @@ async fn a_worker_tells_its_health_and_metrics() {
 }
 
 /// Where a worker serves its health, by its own word.
-async fn address_of(worker: &mut Process) -> String {
+pub(crate) async fn address_of(worker: &mut Process) -> String {
     let line = worker.line_with("serving /healthz").await;
     let line: Value = serde_json::from_str(&line).unwrap();
     line["address"].as_str().unwrap().to_owned()

@@ -17,7 +17,7 @@ use axum::routing::get;
 use chrono::Utc;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use recapture_core::metrics;
-use recapture_core::queue::{Depth, Queue};
+use recapture_core::queue::{Depth, Queue, QueueError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -88,7 +88,7 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
             &metrics::LIMIT_WAIT_BUCKETS,
         )?
         .install_recorder()?;
-    metrics::describe();
+    metrics::begin();
     Ok(handle)
 }
 
@@ -117,30 +117,28 @@ fn short_of_room(ports: &Ports) -> String {
 
 #[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
 fn show(depth: &Depth) {
-    let states = [
-        ("ready", depth.ready),
-        ("leased", depth.leased),
-        ("delayed", depth.delayed),
-        ("held", depth.held),
-        ("dead", depth.dead),
-    ];
     let now = Utc::now();
     let seconds = |span: chrono::Duration| span.num_milliseconds() as f64 / 1000.0;
     metrics::queue_looked_at(
-        &states,
+        [depth.ready, depth.leased, depth.delayed, depth.held, depth.dead],
         depth.nearest_deadline.map(|at| seconds(at - now)),
         depth.oldest.map(|at| seconds(now - at)),
     );
 }
 
 async fn render(State(health): State<Health>) -> impl IntoResponse {
-    // Without the queue the other figures are worth all the more.
-    if let Ok(Ok(depth)) = tokio::time::timeout(QUEUE_WITHIN, health.queue.depth()).await {
-        show(&depth);
-    }
-    let soon = health.queue.lost_by(Utc::now() + chrono::Duration::hours(24));
-    if let Ok(Ok(meetings)) = tokio::time::timeout(QUEUE_WITHIN, soon).await {
-        metrics::lost_soon(meetings);
+    let look = async {
+        let depth = health.queue.depth().await?;
+        let soon = health.queue.lost_by(Utc::now() + chrono::Duration::hours(24)).await?;
+        Ok::<_, QueueError>((depth, soon))
+    };
+    match tokio::time::timeout(QUEUE_WITHIN, look).await {
+        Ok(Ok((depth, soon))) => {
+            show(&depth);
+            metrics::lost_soon(soon);
+        }
+        // Without the queue the other figures are worth all the more.
+        _ => metrics::queue_is_away(),
     }
     // Shows the figure of this instant.
     health.ports.room.waiting();

@@ -12,6 +12,7 @@ use url::Url;
 use super::addresses::{sqlite_path, web, without_credentials};
 use super::fault::Fault;
 use super::hosts::{HostPattern, hosts};
+use super::networks::Network;
 use super::reader::Reader;
 use super::redis_address::RedisAddress;
 use super::values::{self, Expected};
@@ -72,6 +73,8 @@ pub struct Server {
     /// Of viewers, who change nothing. Only where there is a token of operators, and another than that.
     pub viewer_token: Option<Secret>,
     pub requests_per_second: u32,
+    /// Whose word counts about who asks.
+    pub trusted_proxies: Vec<Network>,
 }
 
 #[derive(Debug, Clone)]
@@ -232,7 +235,11 @@ impl Server {
             reader.fault(Fault::ViewerAlone { origin });
         }
         let requests_per_second = reader.get("server.requests_per_second", values::whole(1..=1_000_000));
-        Self { listen, token, viewer_token, requests_per_second }
+        let trusted_proxies = reader.get("server.trusted_proxies", |value| {
+            let networks = values::texts(value)?.into_iter().map(str::parse::<Network>);
+            networks.collect::<Result<_, _>>().map_err(|error| Expected(error.to_string()))
+        });
+        Self { listen, token, viewer_token, requests_per_second, trusted_proxies }
     }
 }
 

@@ -89,6 +89,8 @@ fn variables(keys: &[&str]) -> String {
 }
 
 impl Category {
+    pub const ALL: [Self; 3] = [Self::Light, Self::Medium, Self::Heavy];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Light => "light",

@@ -109,7 +109,7 @@ pub(super) async fn begin(
     }
     let Begun { run, is_new } = api.recoveries.begin(order, &client).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut response = (status, Json(Recovery::of(&run, Utc::now()))).into_response();
+    let mut response = (status, Json(Recovery::of(&run, &api.pulse.paces, Utc::now()))).into_response();
     let location = HeaderValue::from_str(&format!("/v1/recoveries/{}", run.id));
     response.headers_mut().insert(header::LOCATION, location.expect("an id is made of letters and digits"));
     Ok(response)
@@ -166,7 +166,7 @@ pub(in crate::serve) async fn plan(api: &Api, order: &Order, client: &Client) ->
     let crate::serve::Service { opened, loaded, .. } = &api.service;
     let run = dry_run(opened, &loaded.config, &order.what, request, &show, &|_| {}, api.stop.clone()).await?;
     let (meetings, more) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Plan { recovery: Recovery::of(&run, Utc::now()), meetings, more })
+    Ok(Plan { recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()), meetings, more })
 }
 
 /// The body of a request that may have none.
@@ -192,7 +192,7 @@ pub(super) async fn pause(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Takes a pause back
@@ -210,7 +210,7 @@ pub(super) async fn resume(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Ends the run and takes its meetings off the queue, unless other runs want them
@@ -292,7 +292,7 @@ pub(in crate::serve) async fn cancel_run(
 ) -> Result<Cancelled, Problem> {
     let (operator, run) = (asking.operator(api), id.clone());
     let report = to_its_end(async move { operator.cancel(&run).await }).await?;
-    let recovery = Recovery::of(&read_run(api, id).await?, Utc::now());
+    let recovery = Recovery::of(&read_run(api, id).await?, &api.pulse.paces, Utc::now());
     Ok(Cancelled { removed: report.removed, passed_on: report.passed_on, recovery })
 }
 
@@ -306,7 +306,7 @@ pub(in crate::serve) async fn retry_run(
     let RetryReport { requeued, already_queued } =
         to_its_end(async move { operator.retry(&run, selection).await }).await?;
     let run = read_run(api, id).await?;
-    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, Utc::now()) })
+    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()) })
 }
 
 fn selection(asked: Retry) -> Result<Selection, NoOrder> {
