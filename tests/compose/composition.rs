@@ -131,7 +131,8 @@ impl Composition {
         let (control, token) = self.control();
         let mut run = Value::Null;
         let over = async || {
-            let answer = self.http.get(format!("{control}{recovery}")).bearer_auth(&token).send().await.unwrap();
+            let answer =
+                self.http.get(format!("{control}{recovery}")).bearer_auth(&token).send().await.unwrap();
             run = answer.json().await.unwrap();
             !run["finished_at"].is_null()
         };
@@ -218,7 +219,7 @@ impl Composition {
         docker(&["network", "connect", &self.network(network), container]);
     }
 
-    fn network(&self, name: &str) -> String {
+    pub(crate) fn network(&self, name: &str) -> String {
         format!("{}_{name}", self.project)
     }
 

@@ -27,7 +27,9 @@ impl Log<'_> {
     #[track_caller]
     pub(crate) fn assert_no_errors_but(&self, expected: &[&str]) {
         match self.service {
-            "redis" => self.assert_without(&["BUG REPORT", "crashed by signal", "MISCONF", "Bad file format", "OOM"]),
+            "redis" => {
+                self.assert_without(&["BUG REPORT", "crashed by signal", "MISCONF", "Bad file format", "OOM"])
+            }
             // What is asked during a start or a stop gets FATAL, which is no fault of the server.
             "postgres" => self.assert_without(&["PANIC:", "was terminated by signal", "could not write"]),
             "simulator" => self.assert_without(&["panicked", "Error"]),

@@ -35,7 +35,10 @@ async fn throughput_grows_with_workers_until_the_processor_binds() {
             short.push(workers);
         }
     }
-    assert!(short.is_empty(), "more than 10 % below linear with processors to spare, with workers: {short:?}");
+    assert!(
+        short.is_empty(),
+        "more than 10 % below linear with processors to spare, with workers: {short:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +84,8 @@ async fn measure(composition: &Composition) -> Measured {
     let share = count(to - from) / count(files);
     let processors = count(std::thread::available_parallelism().unwrap().get() as u64);
     let requests = composition.counts().await["requests"].clone();
-    let refused = requests.as_object().unwrap().values().filter_map(|statuses| statuses["429"].as_u64()).sum();
+    let refused =
+        requests.as_object().unwrap().values().filter_map(|statuses| statuses["429"].as_u64()).sum();
     Measured {
         meetings,
         rate: count(meetings) * share / took.as_secs_f64(),

@@ -42,10 +42,7 @@ fn the_kubernetes_example_fits_the_published_schemas() {
         .expect(NEEDS);
     let told =
         [output.stdout, output.stderr].map(|told| String::from_utf8_lossy(&told).into_owned()).concat();
-    assert!(
-        output.status.success() && told.matches(" passed for resource ").count() == 7,
-        "{told}\n{NEEDS}"
-    );
+    assert!(output.status.success() && told.matches(" passed for resource ").count() == 7, "{told}\n{NEEDS}");
 }
 
 /// KEDA's schema is not among the published ones; what the file has to say is known all the same.
@@ -54,7 +51,10 @@ fn the_scaled_object_scales_the_deployment_by_a_metric_that_there_is() {
     let scaling = documents("deploy/k8s/scaling.yaml");
     let [object] = scaling.as_slice() else { panic!("one document, not {}", scaling.len()) };
     let spec = &object["spec"];
-    assert_eq!((&object["apiVersion"], &object["kind"]), (&"keda.sh/v1alpha1".into(), &"ScaledObject".into()));
+    assert_eq!(
+        (&object["apiVersion"], &object["kind"]),
+        (&"keda.sh/v1alpha1".into(), &"ScaledObject".into())
+    );
     let deployment = &documents("deploy/k8s/worker.yaml")[0];
     assert_eq!(deployment["kind"], "Deployment");
     assert_eq!(spec["scaleTargetRef"]["name"], deployment["metadata"]["name"]);
@@ -109,7 +109,9 @@ fn the_image_is_built_once_before_anything_runs_from_it() {
             if name == **first {
                 return true;
             }
-            open.extend(services[&name]["depends_on"].as_object().into_iter().flat_map(|on| on.keys().cloned()));
+            open.extend(
+                services[&name]["depends_on"].as_object().into_iter().flat_map(|on| on.keys().cloned()),
+            );
         }
         false
     };
@@ -126,7 +128,8 @@ fn the_image_is_built_once_before_anything_runs_from_it() {
 fn the_composition_speaks_to_zoom_over_https() {
     let composition = text("docker-compose.yml");
     assert!(!composition.contains("ALLOW_HTTP"));
-    let hosts = composition.lines().filter_map(|line| line.trim().strip_prefix("RECAPTURE_SECURITY__HTTP_HOSTS: "));
+    let hosts =
+        composition.lines().filter_map(|line| line.trim().strip_prefix("RECAPTURE_SECURITY__HTTP_HOSTS: "));
     let hosts: Vec<_> = hosts.flat_map(|hosts| hosts.split(',')).collect();
     let services = &documents("docker-compose.yml")[0]["services"];
     for host in &hosts {
