@@ -148,9 +148,9 @@ pub(crate) fn of_answers() -> Vec<(Fault, bool)> {
 /// starts is one question.
 pub(crate) fn expected_of_answer(at: Place, fault: Fault, always: bool, size: u64) -> Outcome {
     let partial = match fault {
-        Fault::Cut(quarter) => (size * quarter / 4).min(size - 1),
+        Fault::Cut(quarter) => (size * quarter / 4).min(size.saturating_sub(1)),
         Fault::Stall => size / 2,
-        Fault::Short => size - 9,
+        Fault::Short => size.saturating_sub(9),
         Fault::Long => size + 9,
         Fault::Corrupt => size,
         _ => 0,

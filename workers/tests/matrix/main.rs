@@ -36,7 +36,7 @@ use tokio::sync::Semaphore;
 
 use expected::{Outcome, expected_of_answer, expected_of_file, of_answers, of_files};
 use script::{Fault, Place, Script};
-use server::{Case, FILES, UUID, sha256_of};
+use server::{Case, FILES, UUID};
 
 /// Starts of the job, as the queue would give them.
 const STARTS: u32 = 2;
@@ -61,6 +61,9 @@ async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
     for at in [Place::First, Place::Last] {
         let script = |(fault, always)| Script { at, fault, always, large: false };
         scripts.extend(of_files().into_iter().map(script));
+    }
+    for file in &FILES {
+        file.sha256(true);
     }
     let of_parts =
         [Fault::Reset, Fault::Cut(1), Fault::Cut(3), Fault::Stall, Fault::Short, Fault::Html, Fault::Corrupt];
@@ -161,8 +164,7 @@ async fn assert_nothing_wrong(buffer: &Buffer, end: &str, script: Script) {
         MeetingFolder::new(&MeetingUuid::parse(UUID).unwrap(), "2026-10-01T08:00:04Z".parse().unwrap());
     for (number, file) in FILES.iter().enumerate() {
         let found = buffer.read_file(&folder, &file.name()).await.unwrap();
-        let is_whole =
-            found.as_ref().is_some_and(|found| found.sha256 == sha256_of(&file.body(script.large)));
+        let is_whole = found.as_ref().is_some_and(|found| found.sha256 == file.sha256(script.large));
         assert!(is_whole || found.is_none(), "{script:?}: file {number} is not what it should be");
         assert!(is_whole || end != "recovered", "{script:?}: file {number} is not there");
         let is_other_file = script.at.file().is_some_and(|at| at != number);
