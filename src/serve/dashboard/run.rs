@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use recapture_core::meeting::MeetingUuid;
 use recapture_core::period::stamp;
 use recapture_core::queue::WorkLeft;
@@ -18,6 +18,7 @@ use super::runs::{bar, left};
 use super::{Dashboard, Refusal, chart};
 use crate::cli::{bytes, grouped, length};
 use crate::markup::Plain;
+use crate::report::html::chart::throughput;
 use crate::report::html::{verdict, write_books};
 use crate::report::{MeetingReport, Report};
 use crate::serve::api::Caller;
@@ -76,11 +77,7 @@ fn write(
     writeln!(body, "</section>\n<section id=\"waiting\" data-live>")?;
     waiting(body, report)?;
     writeln!(body, "</section>\n<section id=\"throughput\" data-live>")?;
-    let files =
-        report.meetings.values().filter_map(|meeting| meeting.end.as_ref()).flat_map(|end| &end.files);
-    let stored: Vec<(DateTime<Utc>, u64)> =
-        files.filter_map(|file| Some((file.downloaded_at?, file.size?))).collect();
-    chart::throughput(body, &stored)?;
+    throughput(body, report)?;
     writeln!(body, "</section>\n<section id=\"limits\" data-live>")?;
     // Of a run that has ended the last hour says nothing.
     if !run.state.is_end() {
