@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use recapture_core::meeting::MeetingUuid;
 use recapture_core::period::stamp;
 use recapture_core::queue::WorkLeft;
@@ -18,6 +18,7 @@ use super::runs::{bar, left};
 use super::{Dashboard, Refusal, chart};
 use crate::cli::{bytes, grouped, length};
 use crate::markup::Plain;
+use crate::report::html::chart::throughput;
 use crate::report::html::{verdict, write_books};
 use crate::report::{MeetingReport, Report};
 use crate::serve::api::schema::Progress;
@@ -107,14 +108,6 @@ fn write(body: &mut String, visitor: &Visitor, shown: &Shown) -> fmt::Result {
         writeln!(body, "</section>")?;
     }
     Ok(())
-}
-
-fn throughput(body: &mut String, report: &Report) -> fmt::Result {
-    let ends = report.meetings.values().filter_map(|meeting| meeting.end.as_ref());
-    let files = ends.flat_map(|end| &end.files);
-    let stored: Vec<(DateTime<Utc>, u64)> =
-        files.filter_map(|file| Some((file.downloaded_at?, file.size?))).collect();
-    chart::throughput(body, &stored)
 }
 
 fn head(body: &mut String, run: &RecoveryRun, waiting: &WorkLeft, progress: &Progress) -> fmt::Result {
