@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 use redis::Script;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{BURST, LONGEST_WAIT, LongWait, local};
 use crate::config::Category;
@@ -125,7 +126,10 @@ impl Lane {
 
     pub(super) async fn slot(self: &Arc<Self>) -> Result<(), LongWait> {
         loop {
-            let Some(at) = self.next_slot().await? else {
+            // On a task of its own: a caller that is not polled for a while has a turn, and holds up nobody.
+            let taken = AbortOnDropHandle::new(tokio::spawn(Arc::clone(self).next_slot())).await;
+            // Not joined when the runtime ends.
+            let Some(at) = taken.unwrap_or(Ok(None))? else {
                 return self.alone.slot().await;
             };
             tokio::time::sleep_until(at.into()).await;
@@ -136,7 +140,7 @@ impl Lane {
     }
 
     /// A slot of this caller's own; `None` while Redis is away.
-    async fn next_slot(self: &Arc<Self>) -> Result<Option<Instant>, LongWait> {
+    async fn next_slot(self: Arc<Self>) -> Result<Option<Instant>, LongWait> {
         let _waits = Waits::among(&self.waiting);
         let _turn = self.turn.lock().await;
         if let Some(at) = lock(&self.slots).take(Instant::now(), self.interval) {
