@@ -15,7 +15,7 @@ test: tools ## Runs all tests
 	cargo test --workspace --all-features --no-fail-fast
 
 soak: tools ## Kills, cuts and freezes the shared queue for SOAK seconds (default: an hour)
-	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture
+	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture --include-ignored
 
 bench: ## Measures the Redis queue and downloads beside their peers on this machine: docs/performance.md
 	cargo run --release --manifest-path bench/Cargo.toml -- queue

@@ -28,8 +28,8 @@ use tracing::{error, info, warn};
 pub use dry::dry_run;
 
 use crate::producer::{
-    Asked, Enumerated, Producer, ProducerError, Progress, Sink, enumerate, enumerate_asked,
-    when_there_is_room,
+    Asked, Enumerated, Producer, ProducerError, Progress, Sink, enumerate, enumerate_asked, patiently,
+    wait_out,
 };
 use crate::trigger::automatic::Pass;
 
@@ -150,8 +150,11 @@ pub async fn begin_as(
     };
     opened.ports.evidence.append_durably(&run.id, vec![requested]).await?;
     opened.queue.create_run(&run).await?;
-    opened.queue.producer_beat(&run.id, now + BEAT_LASTS).await?;
-    Ok(run)
+    match opened.queue.producer_beat(&run.id, now + BEAT_LASTS).await {
+        // The listing beats too, and waits for the queue.
+        Err(error) if !error.is_transient() => Err(error.into()),
+        _ => Ok(run),
+    }
 }
 
 /// How this process's part of a run ended.
@@ -292,7 +295,7 @@ impl Recovery<'_> {
             done = what.enumerate(&producer) => done?,
             error = beat(queue, &self.id) => return Err(error),
         };
-        when_there_is_room(queue, &self.stop, || queue.enumerated(&self.id, &unproven)).await?;
+        patiently(queue, &self.stop, || queue.enumerated(&self.id, &unproven)).await?;
         (self.tell)(News::Listed);
         Ok(())
     }
@@ -349,13 +352,18 @@ pub async fn conclude(
         End::Listing(error) => (Some(RunState::Stopped), Some(error.to_string())),
         End::Halted(cause) => (Some(RunState::Stopped), Some(cause.to_string())),
     };
+    // What is done is done: it is told when the queue is back. What was stopped ends.
+    let patient = matches!(end, End::Done | End::Detached);
+    let queue = &opened.queue;
     if let Some(state) = state {
-        match opened.queue.end_run(id, state, because.as_deref()).await {
+        let end_run = || queue.end_run(id, state, because.as_deref());
+        match if patient { wait_out(queue, end_run).await } else { end_run().await } {
             Err(QueueError::UnknownRun(run)) => return Err(RecoveryError::RunLost(run)),
             other => other?,
         };
     }
-    let run = opened.queue.run(id).await?.ok_or_else(|| RecoveryError::RunLost(id.clone()))?;
+    let run = if patient { wait_out(queue, || queue.run(id)).await? } else { queue.run(id).await? };
+    let run = run.ok_or_else(|| RecoveryError::RunLost(id.clone()))?;
     if let Err(error) = opened.ports.evidence.close(&run, because.clone()).await {
         error!(run = %id, %error, "the evidence could not be closed");
     }

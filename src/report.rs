@@ -270,15 +270,11 @@ impl Report {
     }
 
     async fn read_waiting(&mut self, queue: &Queue) -> Result<(), QueueError> {
-        let mut after = None;
-        loop {
-            let rows = queue.jobs(&self.run.id, after.as_ref(), ROWS).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some(last.uuid.clone());
-            for job in rows {
-                let meeting = self.meetings.entry(job.uuid.clone()).or_default();
-                meeting.waits = Some(job);
-            }
-        }
+        let meetings = &mut self.meetings;
+        let mut tell = |job: UnfinishedJob| {
+            let meeting = meetings.entry(job.uuid.clone()).or_default();
+            meeting.waits = Some(job);
+        };
+        queue.every_job(&self.run.id, &mut tell).await
     }
 }

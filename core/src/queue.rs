@@ -67,7 +67,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use self::backend::{PoolEnd, PoolSettings, run_pool};
+pub use self::backend::{PoolEnd, PoolSettings, run_pool, run_pool_telling};
 pub use self::clock::Clock;
 pub use self::duty::{Duty, DutyToken, OnDuty};
 pub use self::error::QueueError;
@@ -445,6 +445,19 @@ impl Queue {
         match self {
             Self::Sqlite(queue) => queue.jobs(run, after, limit).await,
             Self::Redis(queue) => queue.jobs(run, after, limit).await,
+        }
+    }
+
+    /// Everything that is unfinished for the run, in no order, by one walk however much it is: a job that changes hands
+    /// meanwhile may be told twice.
+    pub async fn every_job(
+        &self,
+        run: &RunId,
+        tell: &mut (dyn FnMut(UnfinishedJob) + Send),
+    ) -> Result<(), QueueError> {
+        match self {
+            Self::Sqlite(queue) => queue.every_job(run, tell).await,
+            Self::Redis(queue) => queue.every_job(run, tell).await,
         }
     }
 

@@ -2,7 +2,8 @@
 //! `server.listen`.
 //!
 //! *Healthy* means that the process works or waits to work; a pool that is dead ends the process, so that a supervisor
-//! restarts it. *Ready* means that it could take a job now: the queue answers and the pool is not halted.
+//! restarts it. *Ready* means that it could take a job now: the queue answers, the pool's own calls
+//! of it succeed (one that can be read and not written gives no jobs), and the pool is not halted.
 //! A pool some of whose meetings wait for room in the buffer is ready for the others, and says how many wait.
 
 use std::net::SocketAddr;
@@ -94,7 +95,7 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     if let Some(cause) = health.halted.borrow().clone() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("the pool is halted: {cause}\n"));
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("no meeting is begun: {cause}\n"));
     }
     match tokio::time::timeout(QUEUE_WITHIN, health.queue.depth()).await {
         Ok(Ok(_)) => (StatusCode::OK, format!("ok\n{}", short_of_room(&health.ports))),
