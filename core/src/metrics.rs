@@ -75,6 +75,7 @@ pub fn begin() {
     }
     counter!(DOWNLOAD_BYTES).increment(0);
     counter!(LEASES_LOST).increment(0);
+    pool_halted(false);
     // Until the first look nothing is known of it.
     queue_is_away();
 }
