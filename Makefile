@@ -15,7 +15,7 @@ test: tools ## Runs all tests
 	cargo test --workspace --all-features --no-fail-fast
 
 soak: tools ## Kills, cuts and freezes the shared queue for SOAK seconds (default: an hour)
-	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture
+	SOAK=$${SOAK:-3600} SOAK_CUT=$${SOAK_CUT:-20} cargo test --test system -- soak a_cut_that_outlasts --nocapture --include-ignored
 
 BENCH = cargo run --release --manifest-path bench/Cargo.toml --
 bench: ## Measures everything beside its peers on this machine, for hours (SHORT=--short: for minutes): docs/performance.md
@@ -45,11 +45,11 @@ guard: tools ## Counts the instructions of hot paths, and tells what has changed
 fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
 	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz
 
-containers: ## Makes the image and tests the composition: scaled, killed, cut off, restarted
+containers: ## Builds the image and tests the composition: the demo, scaled, killed, cut off, restarted
 	./tests/compose/run
 
-scaling: containers ## Measures how throughput grows with workers, in containers
-	cargo test --test compose -- --ignored --nocapture
+scaling: ## Measures how throughput grows with workers, in containers: some ten minutes, on a machine with nothing else to do
+	./tests/compose/run --ignored
 
 check: ## Formatting, lints, documentation, licences: what CI checks beside the tests
 	cargo fmt --all --check

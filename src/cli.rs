@@ -161,10 +161,25 @@ fn ended(done: Result<ExitCode, Failure>) -> ExitCode {
     done.unwrap_or_else(|failure| failure.tell())
 }
 
+/// The command that these words start, the program's name first.
+fn command_of<'a>(words: impl Iterator<Item = &'a str>) -> Option<Command> {
+    Cli::try_parse_from(words).ok().map(|cli| cli.command)
+}
+
 impl Command {
+    /// What can be asked for its health, if it stays.
+    fn process(&self) -> Option<healthcheck::Process> {
+        match self {
+            Self::Worker => Some(healthcheck::Process::Worker),
+            Self::Serve(_) => Some(healthcheck::Process::Serve),
+            Self::Das => Some(healthcheck::Process::Das),
+            _ => None,
+        }
+    }
+
     /// Whether it runs until it is stopped.
     fn stays(&self) -> bool {
-        matches!(self, Self::Worker | Self::Serve(_) | Self::Das)
+        self.process().is_some()
     }
 }
 

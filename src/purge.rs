@@ -2,7 +2,7 @@
 //!
 //! A meeting's folder goes only if its manifest is `complete` and old enough, and the platform's contact, asked for
 //! just now, holds every one of its files as available, with the same hash and size where it tells them. A contact
-//! without media confirms nothing. Everything else stays, and so does whatever else lies in the folder.
+//! without media confirms nothing, and a manifest that was put there meanwhile was not asked about. Everything else stays, and so does whatever else lies in the folder.
 //!
 //! # What a crash leaves
 //!
@@ -13,7 +13,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use recapture_core::buffer::{
-    Buffer, BufferError, FileRecord, FileRecordState, Manifest, ManifestState, MeetingFolder, StoredManifest,
+    Buffer, BufferError, FileRecord, FileRecordState, Manifest, ManifestState, ManifestVersion,
+    MeetingFolder, StoredManifest,
 };
 use recapture_core::contact::{Contact, Media, MediaState};
 use recapture_core::contacts::{Contacts, ContactsError, LARGEST_BATCH, Sought};
@@ -41,6 +42,8 @@ pub enum Stays {
     Unconfirmed {
         file_id: String,
     },
+    /// Another manifest was put there since this one was read.
+    Replaced,
 }
 
 /// What purging came to.
@@ -61,6 +64,7 @@ struct Candidate {
     meeting: MeetingUuid,
     run: RunId,
     manifest: Manifest,
+    version: ManifestVersion,
     sha256: String,
 }
 
@@ -95,7 +99,7 @@ impl Purge {
     ) -> Result<Vec<Candidate>, PurgeError> {
         let mut candidates = Vec::new();
         for folder in folders {
-            let StoredManifest { manifest, sha256, .. } = match buffer.manifest(folder).await {
+            let StoredManifest { manifest, sha256, version } = match buffer.manifest(folder).await {
                 Ok(Some(found)) => found,
                 Ok(None) => {
                     self.not_due += 1;
@@ -116,7 +120,8 @@ impl Purge {
                 (Ok(meeting), Ok(run))
                     if folder.as_str().ends_with(&format!("/{}", meeting.folder_key())) =>
                 {
-                    candidates.push(Candidate { folder: folder.clone(), meeting, run, manifest, sha256 });
+                    let folder = folder.clone();
+                    candidates.push(Candidate { folder, meeting, run, manifest, version, sha256 });
                 }
                 _ => {
                     let why = "its manifest is not of this folder".to_owned();
@@ -150,7 +155,7 @@ impl Purge {
                 self.stay.push((candidate.folder, why));
                 continue;
             }
-            let Candidate { folder, meeting, run, manifest, sha256 } = candidate;
+            let Candidate { folder, meeting, run, manifest, version, sha256 } = candidate;
             let bytes = manifest.files.iter().filter_map(|file| file.size).sum();
             if let Some(evidence) = evidence {
                 let line = Purged {
@@ -161,8 +166,14 @@ impl Purge {
                     bytes,
                 };
                 evidence.append_durably(&run, vec![Entry::Purged(line)]).await?;
-                if !buffer.remove(&folder, &manifest).await? {
-                    self.not_empty.push(folder.clone());
+                match buffer.remove(&folder, &manifest, &version).await {
+                    Ok(true) => {}
+                    Ok(false) => self.not_empty.push(folder.clone()),
+                    Err(BufferError::TakenOver { .. }) => {
+                        self.stay.push((folder, Stays::Replaced));
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
                 }
             }
             self.removed.push((folder, bytes));
@@ -189,4 +200,35 @@ fn is_same(file: &FileRecord, media: &Media) -> bool {
     let same_hash = media.sha256.is_none() || media.sha256 == file.sha256;
     let same_size = media.size.is_none() || media.size == file.size;
     media.state == MediaState::Available && same_hash && same_size
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// A platform that holds another file under the same id confirms nothing.
+    #[test]
+    fn a_hash_or_a_size_that_differs_confirms_nothing() {
+        let file: FileRecord = serde_json::from_value(serde_json::json!({
+            "file_id": "a", "file_type": "MP4", "file_extension": "MP4", "path": "a.mp4", "size": 10,
+            "sha256": "0".repeat(64), "fingerprint_match": "absent", "state": "available"
+        }))
+        .unwrap();
+        let media = |of: serde_json::Value| -> Media {
+            let mut media = serde_json::json!({ "file_id": "a", "kind": "video", "state": "available" });
+            media.as_object_mut().unwrap().extend(of.as_object().unwrap().clone());
+            serde_json::from_value(media).unwrap()
+        };
+        for (of, same) in [
+            (serde_json::json!({ "size": 10, "sha256": "0".repeat(64) }), true),
+            (serde_json::json!({}), true),
+            (serde_json::json!({ "size": 11, "sha256": "0".repeat(64) }), false),
+            (serde_json::json!({ "size": 10, "sha256": "1".repeat(64) }), false),
+            (serde_json::json!({ "size": 10, "sha256": "0".repeat(64), "state": "unavailable" }), false),
+        ] {
+            assert_eq!(is_same(&file, &media(of.clone())), same, "{of}");
+        }
+    }
 }

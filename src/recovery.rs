@@ -28,8 +28,8 @@ use tracing::{error, info, warn};
 pub use dry::dry_run;
 
 use crate::producer::{
-    Asked, Enumerated, Producer, ProducerError, Progress, Sink, enumerate, enumerate_asked,
-    when_there_is_room,
+    Asked, Enumerated, Producer, ProducerError, Progress, Sink, enumerate, enumerate_asked, patiently,
+    wait_out,
 };
 use crate::trigger::automatic::Pass;
 
@@ -150,8 +150,11 @@ pub async fn begin_as(
     };
     opened.ports.evidence.append_durably(&run.id, vec![requested]).await?;
     opened.queue.create_run(&run).await?;
-    opened.queue.producer_beat(&run.id, now + BEAT_LASTS).await?;
-    Ok(run)
+    match opened.queue.producer_beat(&run.id, now + BEAT_LASTS).await {
+        // The listing beats too, and waits for the queue.
+        Err(error) if !error.is_transient() => Err(error.into()),
+        _ => Ok(run),
+    }
 }
 
 /// How this process's part of a run ended.
@@ -246,13 +249,13 @@ impl Recovery<'_> {
         // Side by side: each may hold what the other waits for, such as the connection to the queue while it is made.
         tokio::select! {
             stopped = listing => Ok(stopped),
-            done = self.until_done(&listed) => done,
+            done = self.until_done(what, &listed) => done,
             () = self.stop.cancelled() => Ok(End::Interrupted { listed: listed.load(Ordering::Relaxed) }),
         }
     }
 
     /// Returns when all is listed and nothing is left to do now.
-    async fn until_done(&self, listed: &AtomicBool) -> Result<End, RecoveryError> {
+    async fn until_done(&self, what: &What, listed: &AtomicBool) -> Result<End, RecoveryError> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut away = false;
@@ -260,7 +263,7 @@ impl Recovery<'_> {
             look.tick().await;
             // Asked before: what is listed in the meantime is not done by what is seen.
             let listed = listed.load(Ordering::Relaxed);
-            match self.look().await {
+            match self.look(what).await {
                 Ok(done) if done && listed => return Ok(End::Done),
                 Ok(_) => away = false,
                 // A queue that is away comes back; the workers wait for it too.
@@ -280,6 +283,7 @@ impl Recovery<'_> {
         let producer = Producer {
             zoom: &self.opened.ports.zoom,
             contacts: &self.opened.ports.contacts,
+            buffer: &self.opened.ports.buffer,
             rules: what.rules(self.config),
             mode: what.mode(),
             retention: retention(self.config),
@@ -291,20 +295,29 @@ impl Recovery<'_> {
             done = what.enumerate(&producer) => done?,
             error = beat(queue, &self.id) => return Err(error),
         };
-        when_there_is_room(queue, &self.stop, || queue.enumerated(&self.id, &unproven)).await?;
+        patiently(queue, &self.stop, || queue.enumerated(&self.id, &unproven)).await?;
         (self.tell)(News::Listed);
         Ok(())
     }
 
     /// Shows where things are; true if nothing is left to do now.
-    async fn look(&self) -> Result<bool, QueueError> {
+    async fn look(&self, what: &What) -> Result<bool, QueueError> {
         let queue = &self.opened.queue;
         let run = queue.run(&self.id).await?.ok_or_else(|| QueueError::UnknownRun(self.id.clone()))?;
         let left = queue.work_left(&self.id).await?;
         let received = self.opened.ports.received.load(Ordering::Relaxed);
         (self.tell)(News::Work { counts: &run.counts, left: &left, received });
+        // A pass does not list again what an earlier one covered before it was killed, and nobody else works here.
+        let of_earlier = match what {
+            What::Pass(_) if queue.is_embedded() => {
+                let depth = queue.depth().await?;
+                depth.ready + depth.leased
+            }
+            _ => 0,
+        };
         // What a pause holds back is still to be done: only Zoom's own processing is not waited for.
-        Ok(run.state.is_end() || left.ready + left.leased + left.retrying + left.held == 0)
+        let open = left.ready + left.leased + left.retrying + left.held + of_earlier;
+        Ok(run.state.is_end() || open == 0)
     }
 }
 
@@ -339,13 +352,18 @@ pub async fn conclude(
         End::Listing(error) => (Some(RunState::Stopped), Some(error.to_string())),
         End::Halted(cause) => (Some(RunState::Stopped), Some(cause.to_string())),
     };
+    // What is done is done: it is told when the queue is back. What was stopped ends.
+    let patient = matches!(end, End::Done | End::Detached);
+    let queue = &opened.queue;
     if let Some(state) = state {
-        match opened.queue.end_run(id, state, because.as_deref()).await {
+        let end_run = || queue.end_run(id, state, because.as_deref());
+        match if patient { wait_out(queue, end_run).await } else { end_run().await } {
             Err(QueueError::UnknownRun(run)) => return Err(RecoveryError::RunLost(run)),
             other => other?,
         };
     }
-    let run = opened.queue.run(id).await?.ok_or_else(|| RecoveryError::RunLost(id.clone()))?;
+    let run = if patient { wait_out(queue, || queue.run(id)).await? } else { queue.run(id).await? };
+    let run = run.ok_or_else(|| RecoveryError::RunLost(id.clone()))?;
     if let Err(error) = opened.ports.evidence.close(&run, because.clone()).await {
         error!(run = %id, %error, "the evidence could not be closed");
     }

@@ -250,33 +250,31 @@ impl Report {
             after = Some(last.uuid.clone());
             for dead in rows {
                 let meeting = self.meetings.entry(dead.uuid.clone()).or_default();
+                let told = meeting.end.take().filter(|end| end.outcome == Outcome::Failed);
                 meeting.end = Some(MeetingEnd {
                     meeting: dead.uuid,
                     outcome: Outcome::Failed,
                     cause: Some(dead.cause),
                     starts: dead.starts,
-                    worker: String::new(),
-                    fence: 0,
+                    worker: told.as_ref().map(|end| end.worker.clone()).unwrap_or_default(),
+                    fence: told.as_ref().map_or(0, |end| end.fence),
                     manifest: None,
                     manifest_sha256: None,
                     folder: None,
-                    files: Vec::new(),
-                    took_ms: None,
+                    took_ms: told.as_ref().and_then(|end| end.took_ms),
+                    // The books know no files.
+                    files: told.map(|end| end.files).unwrap_or_default(),
                 });
             }
         }
     }
 
     async fn read_waiting(&mut self, queue: &Queue) -> Result<(), QueueError> {
-        let mut after = None;
-        loop {
-            let rows = queue.jobs(&self.run.id, after.as_ref(), ROWS).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = Some(last.uuid.clone());
-            for job in rows {
-                let meeting = self.meetings.entry(job.uuid.clone()).or_default();
-                meeting.waits = Some(job);
-            }
-        }
+        let meetings = &mut self.meetings;
+        let mut tell = |job: UnfinishedJob| {
+            let meeting = meetings.entry(job.uuid.clone()).or_default();
+            meeting.waits = Some(job);
+        };
+        queue.every_job(&self.run.id, &mut tell).await
     }
 }

@@ -25,8 +25,8 @@ const GROUND: [&str; 11] = [
     "secret",
     "signature",
 ];
-const SHARED: [&str; 8] =
-    ["config", "failpoint", "http", "metrics", "redis", "shutdown", "telemetry", "trace"];
+const SHARED: [&str; 9] =
+    ["bounded", "config", "failpoint", "http", "metrics", "redis", "shutdown", "telemetry", "trace"];
 const PORTS: [&str; 4] = ["buffer", "contacts", "queue", "zoom"];
 
 /// What a module of core may use beside itself; `None` for one that stands on no floor yet.

@@ -283,9 +283,15 @@ impl Buffer {
     }
 
     /// Removes the files that the manifest names, the manifest, and the folder; false if the folder holds something
-    /// else, which stays. A crash in between leaves the manifest, so that removing can be done again.
-    pub async fn remove(&self, meeting: &MeetingFolder, manifest: &Manifest) -> Result<bool, BufferError> {
-        each!(self, store => store.remove(meeting, manifest))
+    /// else, which stays. A crash in between leaves the manifest, so that removing can be done again. Fails with
+    /// `TakenOver` if another manifest stands there than `version`: what was written since stays.
+    pub async fn remove(
+        &self,
+        meeting: &MeetingFolder,
+        manifest: &Manifest,
+        version: &ManifestVersion,
+    ) -> Result<bool, BufferError> {
+        each!(self, store => store.remove(meeting, manifest, version))
     }
 
     /// Where to look, for people.

@@ -14,6 +14,7 @@ mod describe;
 mod fault;
 mod hosts;
 mod layers;
+mod networks;
 mod reader;
 mod redis_address;
 mod sections;
@@ -30,6 +31,7 @@ pub use describe::Row;
 pub use fault::{ConfigError, Fault};
 pub use hosts::{HostPattern, NoHostPattern};
 pub use layers::Origin;
+pub use networks::{Network, NoNetwork};
 pub use redis_address::{Node, RedisAddress};
 pub use sections::{
     Automatic, Csv, Evidence, Exclude, ExcludedKind, Log, LogFormat, Queue, Security, Server, Telemetry,

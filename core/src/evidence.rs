@@ -45,7 +45,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 pub use line::{
-    Attempt, AttemptEnd, Controlled, Entry, FileEnd, ListedPage, MeetingEnd, MeetingVerdict, Purged,
+    Attempt, AttemptEnd, Controlled, Entry, FileEnd, ListedPage, MeetingEnd, MeetingVerdict, Purged, Retried,
+    Selection, Stage,
 };
 pub use raw::{RawFault, read_raw};
 pub use read::{EvidenceError, Met, files, read, read_file};

@@ -13,6 +13,10 @@ use url::Url;
 /// A server that does not accept a connection in this time is out of reach.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// The longest that a server may make us wait: a daily limit ends within a day, and clocks may differ. Who asks for more is
+/// asked again then.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(25 * 3600);
+
 /// Why no client could be made, or a body not be read.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum HttpError {
@@ -38,6 +42,11 @@ pub fn client() -> Result<reqwest::Client, HttpError> {
 /// that moves in a round trip, and one that waits for the disk would hold up the others.
 pub fn download_client() -> Result<reqwest::Client, HttpError> {
     build(builder().http1_only())
+}
+
+/// The same, for processes of this machine: none of them is behind a proxy, whatever the surroundings say.
+pub fn loopback_client() -> Result<reqwest::Client, HttpError> {
+    build(builder().no_proxy())
 }
 
 /// The same, for hosts that nobody listed: it refuses to connect to private, loopback and link-local addresses,
@@ -104,16 +113,19 @@ pub async fn read_capped(mut response: reqwest::Response, cap: usize) -> Result<
     }
 }
 
-/// `Retry-After` as Zoom sends it (an RFC 3339 instant), as HTTP has it (a date), or as seconds.
+/// `Retry-After` as Zoom sends it (an RFC 3339 instant), as HTTP has it (a date), or as seconds; at most
+/// [`LONGEST_WAIT`] from now.
 pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let latest = now + LONGEST_WAIT;
     if let Ok(seconds) = text.parse::<u32>() {
-        return Some(now + chrono::Duration::seconds(i64::from(seconds)));
+        return Some(latest.min(now + chrono::Duration::seconds(i64::from(seconds))));
     }
     let at = instant(text)?;
     // The server's own time, if it tells: the clock of this machine may be wrong, and the length of the wait is right.
     let sent = headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(instant);
-    Some(sent.map_or(at, |sent| now + (at - sent)))
+    let at = sent.map_or(Some(at), |sent| now.checked_add_signed(at - sent))?;
+    Some(latest.min(at))
 }
 
 /// By how much this machine's clock is ahead of a server's, as the `Date` of whatever it answers tells, give or take a
@@ -171,6 +183,23 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<std::net::Ipv4Addr> {
     v6.to_ipv4_mapped()
 }
 
+/// A name that stands for private addresses alone.
+#[derive(Debug, thiserror::Error)]
+#[error("its name leads to no public address")]
+struct NotPublic;
+
+/// Whether a connection was refused because the name leads into a private network.
+pub fn is_not_public(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(at) = cause {
+        if at.is::<NotPublic>() {
+            return true;
+        }
+        cause = at.source();
+    }
+    false
+}
+
 /// Resolves names by the system, and drops what is not public.
 struct PublicOnly;
 
@@ -181,10 +210,7 @@ impl reqwest::dns::Resolve for PublicOnly {
             let all: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
             let public: Vec<SocketAddr> = all.into_iter().filter(|at| is_public(at.ip())).collect();
             if public.is_empty() {
-                return Err(format!(
-                    "{host} leads to no public address, and zoom.download_hosts does not list it"
-                )
-                .into());
+                return Err(NotPublic.into());
             }
             Ok(Box::new(public.into_iter()) as reqwest::dns::Addrs)
         })
@@ -239,6 +265,9 @@ mod tests {
         assert_eq!(read("2026-02-10T00:00:00Z").as_deref(), Some("2026-02-10T00:00:00Z"));
         assert_eq!(read("Tue, 10 Feb 2026 00:00:00 GMT").as_deref(), Some("2026-02-10T00:00:00Z"));
         assert_eq!(read("120").as_deref(), Some("2026-02-09T10:02:00Z"));
+        // A hundred years, in each form.
+        assert_eq!(read("4294967295").as_deref(), Some("2026-02-10T11:00:00Z"));
+        assert_eq!(read("2126-02-10T00:00:00Z").as_deref(), Some("2026-02-10T11:00:00Z"));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-5"), None);
     }
@@ -251,6 +280,15 @@ mod tests {
             headers.insert(name, reqwest::header::HeaderValue::from_static(text));
         }
         assert_eq!(retry_after(&headers, ours), Some(ours + chrono::Duration::seconds(30)));
+        for (name, text) in [(DATE, "-9999-01-01T00:00:00Z"), (RETRY_AFTER, "+200000-01-01T00:00:00Z")] {
+            headers.insert(name, reqwest::header::HeaderValue::from_static(text));
+        }
+        assert_eq!(retry_after(&headers, ours), None, "years that no calendar has");
+        for (name, text) in [(DATE, "Mon, 01 Jan 0001 00:00:00 GMT"), (RETRY_AFTER, "9999-12-31T00:00:00Z")] {
+            headers.insert(name, reqwest::header::HeaderValue::from_static(text));
+        }
+        let longest = chrono::Duration::from_std(LONGEST_WAIT).expect("a wait");
+        assert_eq!(retry_after(&headers, ours), Some(ours + longest));
     }
 
     #[test]

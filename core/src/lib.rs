@@ -6,6 +6,7 @@
 //! books of a run) and [`evidence`] (the record of what was seen and decided). Ports do not know each other; the
 //! worker and the producer put them together. `tests/floors.rs` of the root package holds this order.
 
+mod bounded;
 pub mod buffer;
 pub mod config;
 pub mod contact;

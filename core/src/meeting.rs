@@ -16,6 +16,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// The longest UUID that is accepted. Zoom's have 24 characters; the rest is room for what it may invent.
 const LONGEST: usize = 255;
 
+/// The longest folder name that is made of a UUID as it stands. File systems take 255 bytes, and names of files beside it
+/// are longer than the folder's.
+const LONGEST_KEY: usize = 160;
+
 /// The key of one meeting instance: base64-like text that may hold `/`, `+` and `=`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -67,7 +71,8 @@ impl MeetingUuid {
     }
 
     /// The folder name of this meeting in the capture buffer: `/` as `_`, `+` as `-`, no trailing `=`. What could
-    /// leave the folder or trouble a file system becomes `%XX`, so that two UUIDs never share a folder.
+    /// leave the folder or trouble a file system becomes `%XX`, so that two UUIDs never share a folder. What would be too
+    /// long for a file system is cut, and told apart by its hash.
     pub fn folder_key(&self) -> String {
         let mut key = String::with_capacity(self.0.len());
         let plain = self.0.trim_end_matches('=');
@@ -83,6 +88,10 @@ impl MeetingUuid {
                     let _ = write!(key, "%{odd:02X}");
                 }
             }
+        }
+        if key.len() > LONGEST_KEY {
+            key.truncate(LONGEST_KEY / 2);
+            let _ = write!(key, "-{}", crate::digest::sha256(self.0.as_bytes()));
         }
         key
     }
@@ -141,6 +150,8 @@ pub struct Meeting {
     pub files: Vec<ArchiveFile>,
     /// How many files Zoom says there are.
     pub recording_count: Option<u64>,
+    /// Files that there are and that cannot be asked for: listed without an id, or counted and not listed.
+    pub unnamed_files: u64,
     /// The object as Zoom sent it, download addresses withheld: evidence.
     pub raw: serde_json::Value,
 }
@@ -233,6 +244,8 @@ pub enum FileKind {
 }
 
 impl FileKind {
+    pub const ALL: [Self; 3] = [Self::Audio, Self::Video, Self::Text];
+
     /// By Zoom's type first, then by extension; what neither tells is text, the kind that claims least.
     pub fn of(file_type: &str, extension: &str) -> Self {
         match file_type.to_ascii_uppercase().as_str() {
@@ -291,6 +304,8 @@ mod tests {
         assert_eq!(uuid("../../etc/passwd").folder_key(), "%2E._.._etc_passwd");
         assert_eq!(uuid("..").folder_key(), "%2E.");
         assert_eq!(uuid("a\\b:c").folder_key(), "a%5Cb%3Ac");
+        let (long, longer) = ("é".repeat(120), format!("{}==", "é".repeat(120)));
+        assert_ne!(uuid(&long).folder_key(), uuid(&longer).folder_key());
     }
 
     proptest! {
@@ -299,6 +314,7 @@ mod tests {
             if let Ok(uuid) = MeetingUuid::parse(&text) {
                 let key = uuid.folder_key();
                 prop_assert!(!key.contains('/') && !key.contains('\\') && key != "." && key != "..");
+                prop_assert!(key.len() <= LONGEST_KEY, "{} bytes", key.len());
                 prop_assert!(!uuid.zoom_path_segment().contains('/'));
             }
         }

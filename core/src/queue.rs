@@ -67,7 +67,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-pub use self::backend::{PoolEnd, PoolSettings, run_pool};
+pub use self::backend::{PoolEnd, PoolSettings, run_pool, run_pool_telling};
 pub use self::clock::Clock;
 pub use self::duty::{Duty, DutyToken, OnDuty};
 pub use self::error::QueueError;
@@ -170,6 +170,30 @@ impl Queue {
         }
     }
 
+    /// That the queue is the account's or could become it; for `doctor`, and nothing is changed.
+    pub async fn may_belong_to(&self, account: &str) -> Result<(), QueueError> {
+        let owner = match self {
+            Self::Sqlite(queue) => queue.owner().await?,
+            Self::Redis(queue) => queue.owner().await?,
+        };
+        match owner {
+            Some(owner) if owner != account => self.without_work_of(owner, account).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn without_work_of(&self, theirs: String, ours: &str) -> Result<(), QueueError> {
+        let depth = self.depth().await?;
+        if depth.unfinished() + depth.dead == 0 {
+            return Ok(());
+        }
+        let place = match self {
+            Self::Sqlite(queue) => queue.place(),
+            Self::Redis(queue) => queue.place(),
+        };
+        Err(QueueError::OtherAccount { place, theirs, ours: ours.to_owned() })
+    }
+
     /// Makes the queue the account's. It is refused while the queue holds work of another account, unfinished or given
     /// up: a worker would ask Zoom for meetings that its account never had, and book them as gone.
     pub async fn belong_to(&self, account: &str) -> Result<(), QueueError> {
@@ -180,14 +204,7 @@ impl Queue {
         if owner == account {
             return Ok(());
         }
-        let depth = self.depth().await?;
-        if depth.unfinished() + depth.dead > 0 {
-            let place = match self {
-                Self::Sqlite(queue) => queue.place(),
-                Self::Redis(queue) => queue.place(),
-            };
-            return Err(QueueError::OtherAccount { place, theirs: owner, ours: account.to_owned() });
-        }
+        self.without_work_of(owner, account).await?;
         match self {
             Self::Sqlite(queue) => queue.set_account(account).await,
             Self::Redis(queue) => queue.set_account(account).await,
@@ -428,6 +445,19 @@ impl Queue {
         match self {
             Self::Sqlite(queue) => queue.jobs(run, after, limit).await,
             Self::Redis(queue) => queue.jobs(run, after, limit).await,
+        }
+    }
+
+    /// Everything that is unfinished for the run, in no order, by one walk however much it is: a job that changes hands
+    /// meanwhile may be told twice.
+    pub async fn every_job(
+        &self,
+        run: &RunId,
+        tell: &mut (dyn FnMut(UnfinishedJob) + Send),
+    ) -> Result<(), QueueError> {
+        match self {
+            Self::Sqlite(queue) => queue.every_job(run, tell).await,
+            Self::Redis(queue) => queue.every_job(run, tell).await,
         }
     }
 

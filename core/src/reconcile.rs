@@ -145,6 +145,7 @@ mod tests {
             parent: None,
             files,
             recording_count: None,
+            unnamed_files: 0,
             raw: serde_json::Value::Null,
         }
     }

@@ -8,7 +8,7 @@ mod link;
 mod target;
 
 pub use fault::Fault;
-pub use link::{Link, RECALL};
+pub use link::{CLOSING, Link, RECALL};
 pub use target::Target;
 
 /// What every key begins with: `{recapture}`, or `{recapture:PREFIX}`. Braces make it what decides the slot in a

@@ -246,6 +246,11 @@ impl Counts {
             && self.detected == self.recovered + self.failed + self.unavailable + self.expired + self.pending
     }
 
+    /// Meetings that came to an end.
+    pub fn done(&self) -> u64 {
+        self.recovered + self.failed + self.unavailable + self.expired
+    }
+
     pub fn of(&self, outcome: Outcome) -> u64 {
         match outcome {
             Outcome::Recovered => self.recovered,

@@ -83,7 +83,7 @@ impl Zoom {
     pub fn new(
         settings: &config::Zoom,
         credentials: config::Credentials,
-        allow_http: bool,
+        security: &config::Security,
         sharing: Option<Sharing>,
     ) -> Result<Self, http::HttpError> {
         let client = http::client()?;
@@ -95,7 +95,8 @@ impl Zoom {
                 listed: http::download_client()?,
                 unlisted: http::public_only_client()?,
                 hosts: settings.download_hosts.clone(),
-                allow_http,
+                // An account that is spoken to over https has no file to give in the clear.
+                clear: (settings.api_url.scheme() == "http").then(|| security.clone()),
                 stall: settings.stall_timeout,
             },
             request_timeout: settings.request_timeout,
@@ -132,7 +133,7 @@ impl Zoom {
             .extend_pairs(page_token.map(|token| ("next_page_token", token)));
         let request = format!("GET /archive_files ({slice}, {})", dimension.as_str());
         let got = self.get(url, Category::Medium, request, page_token.is_some()).await?;
-        let page = wire::read_page(&got.body).map_err(|error| got.unreadable(error.to_string()))?;
+        let page = wire::read_page(&got.body).map_err(|detail| got.unreadable(detail))?;
         Ok(Listed { page, raw: got.body })
     }
 
@@ -274,7 +275,9 @@ impl Zoom {
             (400 | 401 | 403, Some(4711)) => ZoomError::ScopeMissing(answer),
             // Zoom has one code for every bad parameter; with a page token it is the token that went bad.
             (400, Some(300)) if paging => ZoomError::PageTokenExpired(answer),
-            (404, _) => ZoomError::NotFound(answer),
+            // Zoom gives its reason as a code. A page without one is of a proxy, or of a host that knows nothing of it.
+            (404, Some(_)) => ZoomError::NotFound(answer),
+            (404, None) => ZoomError::Server { retry_after, answer },
             (400..=499, _) => ZoomError::Refused(answer),
             _ => ZoomError::Server { retry_after, answer },
         }
@@ -349,7 +352,7 @@ impl DownloadError {
             Self::AddressExpired { status } => (Reason::ZoomRefused, Some(*status)),
             Self::Gone { status } => (Reason::Gone, Some(*status)),
             Self::Truncated { .. } => (Reason::Truncated, None),
-            Self::Stalled { .. } => (Reason::Stalled, None),
+            Self::Stalled { .. } | Self::TooSlow { .. } => (Reason::Stalled, None),
             Self::NotTheFile { .. } => (Reason::NotTheFile, None),
         };
         Cause { status, ..Cause::new(reason, self.to_string()) }

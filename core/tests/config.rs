@@ -59,9 +59,11 @@ const CONTRACT: &[(&str, &str)] = &[
     ("queue.password", ""),
     ("queue.url", "sqlite://data/queue.db"),
     ("security.allow_http", "false"),
+    ("security.http_hosts", ""),
     ("server.listen", "127.0.0.1:8080"),
     ("server.requests_per_second", "500"),
     ("server.token", ""),
+    ("server.trusted_proxies", ""),
     ("server.viewer_token", ""),
     ("telemetry.otlp_url", ""),
     ("worker.concurrency", "32"),
@@ -287,6 +289,7 @@ fn bad_values_are_told_with_key_layer_value_and_remedy() {
         ("worker.concurrency=many", "a whole number from 1 to 10000"),
         ("automatic.enabled=yes", "true or false"),
         ("server.listen=localhost", "an IP address and a port"),
+        ("security.http_hosts=http://das", "hosts such as zoom.us"),
         ("exclude.kinds=party", "meeting or webinar or breakout_room"),
         ("csv.dir=", "the path of a folder"),
         ("log.level=inof", "error, warn, info"),
@@ -324,6 +327,31 @@ fn a_database_on_another_machine_has_to_prove_who_it_is() {
     }
     let allowed = flag("contacts.url=postgres://db/c?sslmode=disable").flag("security.allow_http=true");
     assert_eq!(postgres(&allowed).0, "postgres://db/c?sslmode=disable");
+}
+
+#[test]
+fn plain_http_is_for_the_hosts_that_are_named_and_for_no_other() {
+    let named = || flag("security.http_hosts=das,*.inside.example");
+    for setting in [
+        "contacts.url=http://das:8080",
+        "contacts.url=http://a.inside.example",
+        "contacts.url=postgres://das/c?sslmode=disable",
+        "contacts.ingest_url=http://das/ingest",
+        "buffer.endpoint=http://das:9000",
+        "telemetry.otlp_url=http://das:4318/v1/traces",
+    ] {
+        named().flag(setting).config();
+    }
+    for setting in [
+        "zoom.api_url=http://api.zoom.us/v2",
+        "zoom.oauth_url=http://zoom.us/oauth/token",
+        "contacts.url=http://das.example.com",
+        "contacts.url=http://inside.example",
+        "contacts.url=postgres://db/c?sslmode=disable",
+    ] {
+        let told = named().flag(setting).message();
+        assert!(told.contains("security.http_hosts"), "{told}");
+    }
 }
 
 #[test]

@@ -96,6 +96,10 @@ faults! {
     short_page ShortPage true
     /// A page lacks one entry that it should hold; the total stays true.
     lost_entry LostEntry false
+    /// An answer with status 200 and good JSON of another shape: `{}`, an error object.
+    wrong_shape WrongShape true
+    /// An answer leaves its total out.
+    untold_total UntoldTotal false
 }
 
 impl Endpoint {
@@ -104,7 +108,7 @@ impl Endpoint {
         use Fault::{
             Corrupt, CutBody, DasError, DasLate, DasReset, DasSessionExpired, Duplicates, Html200, LostEntry,
             MalformedPage, PageTokenExpired, RateLimited, Reordered, Reset, ServerError, ShiftedRange,
-            ShortBody, ShortPage, StalledBody, TokenExpired, UrlExpired, WrongTotal,
+            ShortBody, ShortPage, StalledBody, TokenExpired, UntoldTotal, UrlExpired, WrongShape, WrongTotal,
         };
         match self {
             Self::Token => &[ServerError, Reset],
@@ -121,10 +125,14 @@ impl Endpoint {
                 Reordered,
                 ShortPage,
                 LostEntry,
+                WrongShape,
+                UntoldTotal,
             ],
-            Self::Statistics => &[ServerError, Reset, TokenExpired, RateLimited, MalformedPage, WrongTotal],
+            Self::Statistics => {
+                &[ServerError, Reset, TokenExpired, RateLimited, MalformedPage, WrongTotal, UntoldTotal]
+            }
             Self::Metadata | Self::Instances => {
-                &[ServerError, Reset, TokenExpired, RateLimited, MalformedPage]
+                &[ServerError, Reset, TokenExpired, RateLimited, MalformedPage, WrongShape]
             }
             Self::Download => &[ServerError, Reset, TokenExpired, RateLimited, UrlExpired, Html200],
             Self::Media => &[ServerError, Reset, Html200, CutBody, StalledBody, ShortBody, Corrupt],
@@ -284,7 +292,7 @@ mod tests {
     #[test]
     fn all_leaves_out_what_no_client_can_mend() {
         let all = Faults::all(0.05);
-        assert!(all.wrong_total + all.short_body + all.corrupt < f64::EPSILON);
+        assert!(all.wrong_total + all.short_body + all.corrupt + all.untold_total < f64::EPSILON);
         assert!(all.stalled_body > 0.0 && all.das_reset > 0.0);
     }
 }

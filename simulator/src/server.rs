@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::catalogue::{File, FileKey};
 use crate::connections::{Door, Entrance, Wire};
-use crate::counts::{Counts, FileCount};
+use crate::counts::{Counts, FileCount, lock};
 use crate::faults::Faults;
 use crate::limits::Limits;
 use crate::scenario::Scenario;
@@ -207,6 +207,16 @@ impl Simulator {
     /// Every archive that is still processing is complete, now.
     pub fn finish_processing(&self) {
         self.shared.progress.finish_all(&self.shared.catalogue);
+    }
+
+    /// Whoever asks for a meeting by this UUID, or for the instances of this number, gets this status and code; `None`
+    /// gives what there is again.
+    pub fn set_answer(&self, id: &str, answer: Option<(u16, u16)>) {
+        let mut told = lock(&self.shared.told);
+        match answer {
+            Some(answer) => _ = told.insert(id.to_owned(), answer),
+            None => _ = told.remove(id),
+        }
     }
 
     /// Zoom has the files after all that had failed or were gone.

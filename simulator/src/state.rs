@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) links: Links,
     pub(crate) shelf: Shelf,
     pub(crate) doors: Doors,
+    /// What is answered of some ids, UUIDs or numbers, in place of what there is: status and code.
+    pub(crate) told: Mutex<HashMap<String, (u16, u16)>>,
     /// True while downloads wait.
     pub(crate) held: watch::Sender<bool>,
     /// Scheme, host and port of the API, and of the host that downloads are redirected to.
@@ -66,6 +68,7 @@ impl Shared {
             links: Links::default(),
             shelf: Shelf::default(),
             doors: Doors { zoom: Door::new(), media: Door::new(), das: Door::new() },
+            told: Mutex::default(),
             held: watch::Sender::new(false),
             catalogue: Catalogue::new(scenario),
             zoom_origin,

@@ -160,10 +160,24 @@ fn invalid_token() -> Response {
 }
 
 /// JSON with status 200, cut short where that is the fault.
+/// What comes with status 200, is good JSON, and is no answer.
+const WRONG_SHAPES: [&str; 4] =
+    ["{}", r#"{"code":500,"message":"Internal error."}"#, r#"{"meetings":"x","total_records":0}"#, "[]"];
+
 fn answer(value: &impl Serialize, fault: Option<Fault>) -> Response {
-    let mut body = serde_json::to_vec(value).expect("what the simulator answers can be written as JSON");
-    if fault == Some(Fault::MalformedPage) {
-        body.truncate(body.len() / 2);
+    const WRITTEN: &str = "what the simulator answers can be written as JSON";
+    let mut body = serde_json::to_vec(value).expect(WRITTEN);
+    match fault {
+        Some(Fault::MalformedPage) => body.truncate(body.len() / 2),
+        Some(Fault::WrongShape) => body = WRONG_SHAPES[body.len() % WRONG_SHAPES.len()].into(),
+        Some(Fault::UntoldTotal) => {
+            let mut told = serde_json::to_value(value).expect(WRITTEN);
+            if let Some(fields) = told.as_object_mut() {
+                fields.remove("total_records");
+            }
+            body = told.to_string().into();
+        }
+        _ => {}
     }
     ([(header::CONTENT_TYPE, "application/json;charset=UTF-8")], body).into_response()
 }

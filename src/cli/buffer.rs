@@ -62,6 +62,7 @@ impl Stays {
         match self {
             Self::Unreadable(why) => why.clone(),
             Self::NoContact => "the platform has no contact of it".to_owned(),
+            Self::Replaced => "its manifest was replaced meanwhile".to_owned(),
             Self::Unconfirmed { file_id } => format!("the platform does not confirm file {file_id}"),
         }
     }

@@ -1,15 +1,21 @@
-//! `recapture retry`, `cancel`, `pause` and `resume`: one call each to the queue, while workers run.
+//! `recapture retry`, `cancel`, `pause` and `resume`, while workers run elsewhere: `src/control.rs` does it, and records
+//! who asked.
 
 use std::process::ExitCode;
 
+use recapture_core::buffer::Buffer;
 use recapture_core::config::Loaded;
+use recapture_core::evidence::{Evidence, Selection};
 use recapture_core::meeting::MeetingUuid;
-use recapture_core::queue::{CancelReport, Queue, RetryReport};
+use recapture_core::queue::{CancelReport, Queue, RetryReport, WorkerId};
 use recapture_core::reason::Reason;
 use recapture_core::run::RunId;
 use serde_json::json;
+use tracing::warn;
 
+use super::recover::who;
 use super::{Failure, output};
+use crate::control::{Asker, ControlError, Operator};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -25,6 +31,9 @@ pub(super) struct Retry {
     /// Only what failed for this reason, as `recapture report` names it
     #[arg(long, value_name = "REASON", value_parser = reason, conflicts_with = "meetings")]
     reason: Option<Reason>,
+    /// Who asks, for the evidence; otherwise the user that runs it
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -38,6 +47,9 @@ What is stored stays; the same recovery, asked for again, goes on from there.")]
 pub(super) struct Cancel {
     /// The run's id
     run: RunId,
+    /// Who asks, for the evidence; otherwise the user that runs it
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -52,6 +64,9 @@ What is under way is finished. `recapture resume` takes it back.")]
 pub(super) struct Pause {
     /// The run's id; without it the whole queue
     run: Option<RunId>,
+    /// Who asks, for the evidence; otherwise the user that runs it
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -64,6 +79,9 @@ pub(super) struct Pause {
 pub(super) struct Resume {
     /// The run's id; without it the whole queue
     run: Option<RunId>,
+    /// Who asks, for the evidence; otherwise the user that runs it
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -77,74 +95,84 @@ fn reason(word: &str) -> Result<Reason, String> {
     })
 }
 
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Queue(error) => error.into(),
+            error @ ControlError::Evidence(_) => Self::CouldNotRun(error.to_string()),
+        }
+    }
+}
+
 pub(super) async fn open_queue(loaded: &Loaded) -> Result<Queue, Failure> {
     Ok(Queue::open(&recapture_worker::queue_settings(&loaded.config)).await?)
 }
 
+/// Who asks, with a hand on the queue and a pen of its own.
+async fn operator(loaded: &Loaded, by: Option<String>) -> Result<Operator, Failure> {
+    let config = &loaded.config;
+    let queue = open_queue(loaded).await?;
+    // Only what is there is written to: a buffer that nobody has made is not the one of the run.
+    let buffer = Buffer::open_to_read(&config.buffer).await?;
+    let evidence = Evidence::new(buffer, WorkerId::new().as_str(), config.evidence.key.clone());
+    let asker = Asker { by: who(by), client: String::new(), request_id: String::new() };
+    Ok(Operator { queue, evidence, asker })
+}
+
+/// Seals what was recorded. The lines are durable without it, so what was done is not called a failure.
+async fn end(Operator { queue, evidence, .. }: Operator) -> ExitCode {
+    if let Err(error) = evidence.tend().await {
+        warn!(%error, "the record of who asked is written, and not sealed");
+    }
+    queue.close().await;
+    output::done()
+}
+
 pub(super) async fn retry(arguments: Retry, loaded: Loaded) -> Result<ExitCode, Failure> {
-    let queue = open_queue(&loaded).await?;
-    let only = match arguments.reason {
-        Some(reason) => Some(failed_for(&queue, &arguments.run, reason).await?),
-        None => Some(arguments.meetings).filter(|meetings| !meetings.is_empty()),
+    let operator = operator(&loaded, arguments.by).await?;
+    let meetings = Some(arguments.meetings).filter(|meetings| !meetings.is_empty());
+    let selection = Selection {
+        reason: arguments.reason,
+        meetings: meetings.map(|meetings| meetings.into_iter().collect()),
     };
-    let report = match &only {
-        Some(none) if none.is_empty() => RetryReport::default(),
-        only => queue.retry(&arguments.run, only.as_deref()).await?,
-    };
-    let RetryReport { requeued, already_queued } = report;
+    let RetryReport { requeued, already_queued } = operator.retry(&arguments.run, selection).await?;
     let words = format!(
         "{requeued} back on the queue, {already_queued} on it already. `recapture worker` or the next `recapture recover` takes them up.\n"
     );
     let object = json!({ "run": arguments.run, "requeued": requeued, "already_queued": already_queued });
     output::print_either(arguments.json, &object, &words)?;
-    queue.close().await;
-    Ok(output::done())
-}
-
-/// What the run has given up for that reason.
-async fn failed_for(queue: &Queue, run: &RunId, reason: Reason) -> Result<Vec<MeetingUuid>, Failure> {
-    const ROWS: u32 = 1000;
-    let (mut failed, mut after) = (Vec::new(), None);
-    loop {
-        let rows = queue.dead(run, after.as_ref(), ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(failed) };
-        after = Some(last.uuid.clone());
-        failed.extend(rows.into_iter().filter(|dead| dead.cause.reason == reason).map(|dead| dead.uuid));
-    }
+    Ok(end(operator).await)
 }
 
 pub(super) async fn cancel(arguments: Cancel, loaded: Loaded) -> Result<ExitCode, Failure> {
-    let Cancel { run, json } = arguments;
-    let queue = open_queue(&loaded).await?;
-    let CancelReport { state, removed, passed_on } = queue.cancel(&run).await?;
+    let Cancel { run, by, json } = arguments;
+    let operator = operator(&loaded, by).await?;
+    let CancelReport { state, removed, passed_on } = operator.cancel(&run).await?;
     let state = state.as_str();
     let words = format!(
         "run {run} is {state}; {removed} meetings were taken off the queue, {passed_on} stay for other runs\n"
     );
     let object = json!({ "run": run, "state": state, "removed": removed, "passed_on": passed_on });
     output::print_either(json, &object, &words)?;
-    queue.close().await;
-    Ok(output::done())
+    Ok(end(operator).await)
 }
 
 pub(super) async fn pause(arguments: Pause, loaded: Loaded) -> Result<ExitCode, Failure> {
-    let Pause { run, json } = arguments;
-    let queue = open_queue(&loaded).await?;
-    queue.pause(run.as_ref()).await?;
+    let Pause { run, by, json } = arguments;
+    let operator = operator(&loaded, by).await?;
+    operator.pause(run.as_ref()).await?;
     let words = format!("{} is paused; what is under way is finished\n", subject(run.as_ref()));
     output::print_either(json, &json!({ "run": run, "paused": true }), &words)?;
-    queue.close().await;
-    Ok(output::done())
+    Ok(end(operator).await)
 }
 
 pub(super) async fn resume(arguments: Resume, loaded: Loaded) -> Result<ExitCode, Failure> {
-    let Resume { run, json } = arguments;
-    let queue = open_queue(&loaded).await?;
-    queue.resume(run.as_ref()).await?;
+    let Resume { run, by, json } = arguments;
+    let operator = operator(&loaded, by).await?;
+    operator.resume(run.as_ref()).await?;
     let words = format!("{} goes on\n", subject(run.as_ref()));
     output::print_either(json, &json!({ "run": run, "paused": false }), &words)?;
-    queue.close().await;
-    Ok(output::done())
+    Ok(end(operator).await)
 }
 
 fn subject(run: Option<&RunId>) -> String {

@@ -1,18 +1,22 @@
 //! `recapture doctor`: each connection, credential and scope, a line each.
 //!
-//! It looks and touches nothing: a probe file in the buffer is written and removed, everything else is only read.
+//! It looks and leaves nothing behind: a probe file in the buffer is written and removed, what can be written is found out by
+//! a write that changes nothing, and a file or a folder that is not there yet is not made. One that is there is opened as every
+//! command opens it, which brings the tables of an older version up to date.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
 use chrono::Utc;
 use recapture_core::buffer::Buffer;
-use recapture_core::config::{Config, Loaded, without_credentials};
+use recapture_core::config::{self, Config, ContactsUrl, Loaded, without_credentials};
 use recapture_core::contacts::Contacts;
 use recapture_core::http;
 use recapture_core::period::Period;
 use recapture_core::queue::Queue;
 use recapture_core::zoom::{Dimension, Page, Zoom};
+use rustix::fs::Access;
 use serde::Serialize;
 
 use super::{Failure, output};
@@ -137,7 +141,7 @@ async fn clock(config: &Config) -> Result<String, String> {
 
 fn connect(config: &Config) -> Result<Zoom, String> {
     let credentials = config.zoom.credentials().map_err(|error| error.to_string())?;
-    Zoom::new(&config.zoom, credentials, config.security.allow_http, None).map_err(|error| error.to_string())
+    Zoom::new(&config.zoom, credentials, &config.security, None).map_err(|error| error.to_string())
 }
 
 fn judge_scopes(scopes: &[String]) -> Result<String, String> {
@@ -168,18 +172,51 @@ fn count(page: &Page) -> String {
     format!("{count} archived meetings began in the last 24 h")
 }
 
+/// What is told of a file or a folder that is not there yet: whether it could be made.
+fn not_yet(file: &Path) -> Option<Result<String, String>> {
+    if file.exists() {
+        return None;
+    }
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let folder = absolute.ancestors().skip(1).find(|folder| folder.exists())?;
+    let shown = file.display();
+    let can_be_written = if folder.is_dir() {
+        rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)
+    } else {
+        Err(rustix::io::Errno::NOTDIR)
+    };
+    Some(match can_be_written {
+        Ok(()) => Ok(format!("{shown} is not there yet; the first recovery makes it")),
+        Err(error) => Err(format!(
+            "{shown} is not there and cannot be made: {} cannot be written: {}; let this user write there, or name another file",
+            folder.display(),
+            std::io::Error::from(error)
+        )),
+    })
+}
+
 async fn contacts(config: &Config) -> Result<String, String> {
+    if let ContactsUrl::Sqlite(path) = &config.contacts.url
+        && let Some(told) = not_yet(path)
+    {
+        return told;
+    }
     let http = http::client().map_err(|error| error.to_string())?;
     let contacts = Contacts::open(&config.contacts, http).await.map_err(|error| error.to_string())?;
     contacts.check().await.map_err(|error| error.to_string())
 }
 
 async fn queue(config: &Config) -> Result<String, String> {
+    if let Some(path) = config.queue.url.strip_prefix("sqlite://")
+        && let Some(told) = not_yet(Path::new(path))
+    {
+        return told;
+    }
     let queue =
         Queue::open(&recapture_worker::queue_settings(config)).await.map_err(|error| error.to_string())?;
     queue.check().await.map_err(|error| error.to_string())?;
     if let Ok(credentials) = config.zoom.credentials() {
-        queue.belong_to(&credentials.account_id).await.map_err(|error| error.to_string())?;
+        queue.may_belong_to(&credentials.account_id).await.map_err(|error| error.to_string())?;
     }
     let depth = queue.depth().await.map_err(|error| error.to_string())?;
     let durability = queue.durability().await.map_err(|error| error.to_string())?;
@@ -194,6 +231,11 @@ async fn queue(config: &Config) -> Result<String, String> {
 }
 
 async fn buffer(config: &Config) -> Result<String, String> {
+    if let config::Buffer::Folder(path) = &config.buffer
+        && let Some(told) = not_yet(path)
+    {
+        return told;
+    }
     let buffer = Buffer::open(&config.buffer).await.map_err(|error| error.to_string())?;
     let free = buffer.check().await.map_err(|error| error.to_string())?;
     let Some(free) = free else { return Ok(format!("{} can be written", buffer.location())) };

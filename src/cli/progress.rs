@@ -1,8 +1,6 @@
 //! What is seen while a recovery runs: bars on a terminal, a line now and then elsewhere. On stderr; what is logged
 //! meanwhile scrolls by above the bars.
 
-mod pace;
-
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,8 +12,8 @@ use recapture_core::run::Counts;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::output;
+use crate::pace::Pace;
 use crate::producer;
-use pace::Pace;
 
 /// How often a line is written where no bar can be drawn.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -51,6 +49,13 @@ pub(super) struct Work<'a> {
 impl Work<'_> {
     fn done(&self) -> u64 {
         self.counts.detected - self.counts.pending.min(self.counts.detected)
+    }
+
+    /// Bytes in the end, if what is left is like what was recovered so far.
+    fn expected(&self) -> Option<u64> {
+        let Counts { recovered, pending, bytes, .. } = *self.counts;
+        let left = bytes.checked_div(recovered)?.saturating_mul(pending);
+        Some(bytes.saturating_add(left).max(self.received()))
     }
 
     /// Workers elsewhere tell what they received when a meeting ends.
@@ -99,6 +104,8 @@ impl Display {
                 meetings.set_length(work.counts.detected);
                 meetings.set_position(work.done());
                 meetings.set_message(of_meetings(&pace, work));
+                files.set_length(work.expected().unwrap_or_default());
+                files.set_position(work.received());
                 files.set_message(of_files(&pace, work));
             }
             Face::Lines { last, listing } => {
@@ -157,7 +164,9 @@ fn of_meetings(pace: &Pace, work: &Work) -> String {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
 fn of_files(pace: &Pace, work: &Work) -> String {
     let (all, rate) = (output::bytes(work.received()), output::bytes(pace.bytes_a_second().max(0.0) as u64));
-    format!("{all} · {rate}/s · {} meetings in hand", work.left.leased)
+    let expected = work.expected().filter(|_| work.counts.pending > 0);
+    let expected = expected.map_or_else(String::new, |bytes| format!(" of about {}", output::bytes(bytes)));
+    format!("{all}{expected} · {rate}/s · {} meetings in hand", work.left.leased)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -178,7 +187,7 @@ impl Bars {
         Self {
             listing: bar("listing", 1, "{prefix:12} {bar:24} {pos:>6}/{len:6} {wide_msg}"),
             meetings: bar("recovering", 0, "{prefix:12} {bar:24.green} {pos:>6}/{len:6} {wide_msg}"),
-            files: bar("downloading", 0, "{prefix:12} {wide_msg}"),
+            files: bar("downloading", 0, "{prefix:12} {bar:24.blue} {wide_msg}"),
         }
     }
 }
@@ -213,5 +222,58 @@ impl<'a> MakeWriter<'a> for AboveBars {
 
     fn make_writer(&'a self) -> Self {
         Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_to_come_is_like_what_came() {
+        let left = WorkLeft { ready: 30, leased: 2, ..WorkLeft::default() };
+        let expected = |recovered, pending, bytes, received| {
+            let counts =
+                Counts { detected: recovered + pending, recovered, pending, bytes, ..Counts::default() };
+            Work { counts: &counts, left: &left, received }.expected()
+        };
+        assert_eq!(expected(0, 40, 0, 5000), None, "nothing to tell it from");
+        assert_eq!(expected(10, 30, 1000, 1200), Some(4000));
+        assert_eq!(expected(40, 0, 4000, 4000), Some(4000));
+        assert_eq!(expected(10, 1, 1000, 5000), Some(5000), "what came, came");
+    }
+
+    #[test]
+    fn a_line_says_how_fast_it_goes_how_long_it_takes_and_what_is_in_the_way() {
+        let mut pace = Pace::default();
+        let began = Instant::now();
+        for second in 0..=10 {
+            pace.see(began + Duration::from_secs(second), second * 2, second * 1_000_000);
+        }
+        let counts = Counts {
+            detected: 64,
+            recovered: 19,
+            failed: 1,
+            pending: 44,
+            bytes: 19_000_000,
+            ..Counts::default()
+        };
+        let deadline = Utc::now() + chrono::Duration::minutes(90);
+        let left = WorkLeft {
+            ready: 38,
+            leased: 2,
+            retrying: 3,
+            held: 1,
+            nearest_deadline: Some(deadline),
+            ..WorkLeft::default()
+        };
+        let work = Work { counts: &counts, left: &left, received: 20_000_000 };
+        let line = of_meetings(&pace, &work);
+        assert!(
+            line.starts_with("2.0/s · 22s left · 1 failed, 0 unavailable, 0 expired · 3 to be tried again"),
+            "{line}"
+        );
+        assert!(line.contains("1 held by a pause") && line.contains("nearest deadline in 1h 29m"), "{line}");
+        assert_eq!(of_files(&pace, &work), "20.0 MB of about 63.0 MB · 1.0 MB/s · 2 meetings in hand");
     }
 }

@@ -92,11 +92,10 @@ impl Arguments {
     }
 
     fn request(&self, what: &What) -> Request {
-        let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());
         Request {
             mode: what.mode(),
             dry_run: self.dry_run,
-            requested_by: self.by.clone().or_else(user).unwrap_or_else(|| "unknown".to_owned()),
+            requested_by: who(self.by.clone()),
             reason: self.reason.clone(),
             period: what.period(),
             served: None,
@@ -110,6 +109,12 @@ impl Arguments {
             () => Part::ListAndWait,
         }
     }
+}
+
+/// Who asks: the name that is given, or else the user that runs the command.
+pub(super) fn who(by: Option<String>) -> String {
+    let user = || std::env::var("USER").ok().filter(|name| !name.is_empty());
+    by.or_else(user).unwrap_or_else(|| "unknown".to_owned())
 }
 
 impl From<RecoveryError> for Failure {
@@ -243,5 +248,5 @@ async fn recover(
     let Some(inbox) = inbox else { return Ok(code) };
     inbox.finish(opened, &run).await?;
     // A row that is rejected is no meeting, so the books do not show it.
-    Ok(if code == 0 && inbox.attention { 3 } else { code })
+    Ok(if code == 0 { inbox.code } else { code })
 }

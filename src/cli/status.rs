@@ -2,19 +2,21 @@
 //! counts, rate, time left and nearest deadline.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use recapture_core::config::Loaded;
 use recapture_core::period::stamp;
 use recapture_core::queue::{Queue, WorkLeft};
-use recapture_core::run::{RecoveryRun, RunId, RunObject};
+use recapture_core::run::{RecoveryRun, RunId, RunObject, RunState};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::control::open_queue;
 use super::{Failure, output};
+use crate::pace::Pace;
 use crate::trigger::automatic::{SOON, Standing, Terms};
 
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +30,7 @@ const MOST_RUNS: u32 = 50;
 pub(super) struct Arguments {
     /// The run's id; without it the newest runs are listed, and what is covered
     run: Option<RunId>,
-    /// Shows it again every second until the run ends
+    /// Shows it again every second until the run ends; with --json an object a line
     #[arg(long)]
     watch: bool,
     /// As JSON
@@ -42,10 +44,12 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> Result<ExitCode, Failure> {
     let queue = open_queue(&loaded).await?;
+    let face = Face::of(&arguments);
+    let mut pace = Pace::default();
     loop {
         let over = match &arguments.run {
-            Some(id) => one(&queue, id, arguments.json).await?,
-            None => all(&queue, &loaded, arguments.json).await?,
+            Some(id) => one(&queue, id, &face, &mut pace).await?,
+            None => all(&queue, &loaded, &face).await?,
         };
         if over || !arguments.watch {
             break;
@@ -59,18 +63,65 @@ pub(super) async fn run(
     Ok(output::done())
 }
 
-async fn one(queue: &Queue, id: &RunId, json: bool) -> Result<bool, Failure> {
+/// How it is shown.
+enum Face {
+    Json,
+    /// An object a line, so that a script can tell where one ends.
+    JsonLines,
+    Words,
+    /// Each time in the place of the one before.
+    Screen,
+    /// Each time below the one before.
+    Below,
+}
+
+impl Face {
+    fn of(arguments: &Arguments) -> Self {
+        match (arguments.json, arguments.watch) {
+            (true, false) => Self::Json,
+            (true, true) => Self::JsonLines,
+            (false, false) => Self::Words,
+            (false, true) if std::io::stdout().is_terminal() => Self::Screen,
+            (false, true) => Self::Below,
+        }
+    }
+
+    fn show(&self, value: &impl Serialize, words: impl FnOnce() -> String) -> Result<(), Failure> {
+        match self {
+            Self::Json => output::print_json(value),
+            Self::JsonLines => {
+                let line = serde_json::to_string(value);
+                let line = line.map_err(|error| Failure::CouldNotRun(error.to_string()))?;
+                output::print(&format!("{line}\n"))
+            }
+            Self::Words => output::print(&words()),
+            // To the upper left corner, and nothing of what stood there stays.
+            Self::Screen => output::print(&format!("\x1b[H\x1b[2J{}", words())),
+            Self::Below => output::print(&format!("{}\n", words())),
+        }
+    }
+}
+
+async fn one(queue: &Queue, id: &RunId, face: &Face, pace: &mut Pace) -> Result<bool, Failure> {
+    let mut look = look(queue, id, pace).await?;
+    // How fast it goes shows only to who looks twice.
+    if matches!(face, Face::Words) && look.0.state == RunState::Running {
+        tokio::time::sleep(WATCH_EVERY).await;
+        look = self::look(queue, id, pace).await?;
+    }
+    let (run, left) = look;
+    face.show(&run.to_object(), || words(&run, &left, pace))?;
+    Ok(run.state.is_end())
+}
+
+async fn look(queue: &Queue, id: &RunId, pace: &mut Pace) -> Result<(RecoveryRun, WorkLeft), Failure> {
     let run = queue.run(id).await?;
     let run = run.ok_or_else(|| {
         Failure::CouldNotRun(format!("there is no run {id}; `recapture status` lists them"))
     })?;
     let left = queue.work_left(id).await?;
-    if json {
-        output::print_json(&run.to_object())?;
-    } else {
-        output::print(&words(&run, &left))?;
-    }
-    Ok(run.state.is_end())
+    pace.see(Instant::now(), run.counts.done(), run.counts.bytes);
+    Ok((run, left))
 }
 
 /// All that `status` shows, as scripts have it.
@@ -90,7 +141,7 @@ struct Waiting {
     lost_within_24h: u64,
 }
 
-async fn all(queue: &Queue, loaded: &Loaded, json: bool) -> Result<bool, Failure> {
+async fn all(queue: &Queue, loaded: &Loaded, face: &Face) -> Result<bool, Failure> {
     let now = Utc::now();
     let runs = queue.runs(MOST_RUNS).await?;
     let depth = queue.depth().await?;
@@ -101,13 +152,15 @@ async fn all(queue: &Queue, loaded: &Loaded, json: bool) -> Result<bool, Failure
     };
     let config = &loaded.config;
     let standing = Standing::read(queue, &Terms::of(config), config.automatic.enabled, now).await?;
-    if json {
-        let runs = runs.iter().map(RecoveryRun::to_object).collect();
-        let shown = Shown { schema: "recapture.status/1", runs, queue: waiting, automatic: &standing };
-        output::print_json(&shown)?;
-        return Ok(false);
-    }
-    let mut text = list(&runs);
+    let objects = runs.iter().map(RecoveryRun::to_object).collect();
+    let shown = Shown { schema: "recapture.status/1", runs: objects, queue: waiting, automatic: &standing };
+    face.show(&shown, || overview(&runs, &shown, now))?;
+    Ok(false)
+}
+
+fn overview(runs: &[RecoveryRun], shown: &Shown, now: DateTime<Utc>) -> String {
+    let mut text = list(runs);
+    let waiting = &shown.queue;
     if let Some(deadline) = waiting.nearest_deadline {
         let (stamp, left) = (stamp(deadline), output::length(deadline - now));
         let _ =
@@ -117,11 +170,10 @@ async fn all(queue: &Queue, loaded: &Loaded, json: bool) -> Result<bool, Failure
         let lost = output::grouped(waiting.lost_within_24h);
         let _ = writeln!(text, "WARNING: Zoom deletes {lost} of them within 24 hours");
     }
-    if standing.is_of_use() {
-        text.push_str(&standing.to_text(now));
+    if shown.automatic.is_of_use() {
+        text.push_str(&shown.automatic.to_text(now));
     }
-    output::print(&text)?;
-    Ok(false)
+    text
 }
 
 fn list(runs: &[RecoveryRun]) -> String {
@@ -153,13 +205,9 @@ fn list(runs: &[RecoveryRun]) -> String {
     text
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a rate with one digit")]
-fn words(run: &RecoveryRun, left: &WorkLeft) -> String {
+fn words(run: &RecoveryRun, left: &WorkLeft, pace: &Pace) -> String {
     let counts = &run.counts;
     let now = Utc::now();
-    let seconds = (run.finished_at.unwrap_or(now) - run.started_at).num_milliseconds().max(1) as f64 / 1000.0;
-    let done = counts.recovered + counts.failed + counts.unavailable + counts.expired;
-    let rate = done as f64 / seconds;
     let mut text = format!("run {} is {}\n", run.id, run.state.as_str());
     let _ = writeln!(
         text,
@@ -176,18 +224,18 @@ fn words(run: &RecoveryRun, left: &WorkLeft) -> String {
         "detected {}: {} recovered, {} failed, {} unavailable, {} expired, {} pending",
         counts.detected, counts.recovered, counts.failed, counts.unavailable, counts.expired, counts.pending
     );
-    let _ = writeln!(text, "{} files, {}; {rate:.1} meetings/s", counts.files, output::bytes(counts.bytes));
-    let open = left.ready + left.leased + left.retrying;
+    let _ = writeln!(
+        text,
+        "{} files, {}; {}",
+        counts.files,
+        output::bytes(counts.bytes),
+        rate(run, left, pace, now)
+    );
     let _ = writeln!(
         text,
         "on the queue: {} ready, {} under way, {} to be tried again, {} waiting for Zoom, {} held by a pause",
         left.ready, left.leased, left.retrying, left.waiting_for_zoom, left.held
     );
-    if open > 0 && rate > 0.0 && !run.state.is_end() {
-        #[allow(clippy::cast_possible_truncation, reason = "an estimate")]
-        let left = chrono::Duration::seconds((open as f64 / rate).ceil() as i64);
-        let _ = writeln!(text, "about {} left", output::length(left));
-    }
     if let Some(deadline) = left.nearest_deadline {
         let _ =
             writeln!(text, "nearest deadline {} (in {})", stamp(deadline), output::length(deadline - now));
@@ -196,4 +244,16 @@ fn words(run: &RecoveryRun, left: &WorkLeft) -> String {
         let _ = writeln!(text, "{because}");
     }
     text
+}
+
+/// How fast it goes now, and how long what could be begun takes at that; of a run that has ended how fast it went.
+#[allow(clippy::cast_precision_loss, reason = "a rate with one digit")]
+fn rate(run: &RecoveryRun, left: &WorkLeft, pace: &Pace, now: DateTime<Utc>) -> String {
+    if !run.state.is_end() && pace.is_known() {
+        let time = pace.time_for(left.ready + left.leased + left.retrying);
+        let time = time.map(|time| format!(", about {} left", output::length(time)));
+        return format!("{:.1} meetings/s now{}", pace.meetings_a_second(), time.unwrap_or_default());
+    }
+    let seconds = (run.finished_at.unwrap_or(now) - run.started_at).num_milliseconds().max(1) as f64 / 1000.0;
+    format!("{:.1} meetings/s on average", run.counts.done() as f64 / seconds)
 }

@@ -1,7 +1,8 @@
 //! Listing a period: every slice in both time dimensions, page by page, proven against Zoom's own totals.
 //!
 //! A slice counts as proven when the listing came to its last page, every entry could be read, the bounds were those
-//! that were asked, and the number of different meetings is the one that Zoom's control totals give. A difference
+//! that were asked, and the number of different meetings is the one that Zoom's control totals give, of which there has
+//! to be one: an answer that counts nothing proves nothing. A difference
 //! is settled by a second listing, because archives may complete while pages are read; one that stays makes the
 //! slice *unproven*, which the run's exit code tells.
 //!
@@ -27,6 +28,7 @@ use super::compare::compare;
 use super::page::{Line, Listing, record};
 use super::persist::persist;
 use super::seen::{Key, Seen};
+use super::silence::lists_anything;
 use super::{Enumerated, Producer, ProducerError, Progress, Taken};
 
 /// How often a slice is begun anew because its page token expired, before the listing gives up.
@@ -59,11 +61,11 @@ pub async fn enumerate(producer: &Producer<'_>, period: Period) -> Result<Enumer
     if let Some(error) = first {
         return Err(error);
     }
+    if sweep.state().done.listed == 0 {
+        sweep.find_silence(producer, period).await?;
+    }
     let mut done = sweep.into_done();
     done.unproven.sort_by(|a, b| (a.from, &b.dimension).cmp(&(b.from, &a.dimension)));
-    if done.listed == 0 {
-        warn!(%period, "Zoom lists no meeting at all. Is archiving on for this account, and the period right? An empty listing is no proof that nothing was held");
-    }
     Ok(done)
 }
 
@@ -132,6 +134,17 @@ impl Sweep {
     /// Never held over an answer; no panic can leave it half-changed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing was listed. If the account lists nothing at any other time either, that is no proof that nothing was held.
+    async fn find_silence(&self, producer: &Producer<'_>, period: Period) -> Result<(), ProducerError> {
+        if lists_anything(producer).await? {
+            warn!(%period, "Zoom lists no meeting at all in this period, though it does at other times. Is the period right?");
+            return Ok(());
+        }
+        let detail = "Zoom lists no meeting at all, at no time for which it keeps archives: is archiving on for this account?";
+        self.doubt(period, Dimension::StartTime, detail.to_owned());
+        Ok(())
     }
 
     /// Lists a slice, once more if there is a doubt, and takes its new meetings.
@@ -337,6 +350,11 @@ async fn control_total(
             error @ (ZoomError::ScopeMissing(_) | ZoomError::Refused(_) | ZoomError::NotFound(_)),
         )) => {
             warn!(%error, "Zoom's statistics cannot be read; only the listing's own total proves it whole");
+            Ok(None)
+        }
+        // A host that has no such endpoint says so in its own words.
+        Err(ProducerError::Zoom(ZoomError::Server { answer, .. })) if answer.status == Some(404) => {
+            warn!(%answer, "Zoom's statistics are not there; only the listing's own total proves it whole");
             Ok(None)
         }
         other => other,

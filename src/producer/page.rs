@@ -22,6 +22,8 @@ pub(super) struct Listing {
     pub(super) answered_to: Option<DateTime<Utc>>,
     pub(super) newest: Option<DateTime<Utc>>,
     pub(super) total_records: Option<u64>,
+    /// Zoom gave a total, be it just the page's.
+    pub(super) has_total: bool,
     pub(super) faults: Vec<String>,
     /// Meetings that could not be compared, whenever that was tried.
     pub(super) indeterminate: u64,
@@ -58,6 +60,7 @@ impl Listing {
         for entry in &page.unreadable {
             self.faults.push(format!("page {number} holds {entry}"));
         }
+        self.has_total |= page.total_records.is_some();
         // Whether the total is that of the page or of the whole is worded loosely: one that is just the page's says
         // nothing of the whole.
         let of_the_page = Some(page.meetings.len() as u64);
@@ -91,6 +94,12 @@ impl Listing {
         }
         if let Some(total) = statistics.filter(|total| *total != listed) {
             return Some(format!("{listed} meetings were listed, Zoom's statistics count {total}"));
+        }
+        // An answer that counts nothing may be any answer: that it lists little, or nothing, proves nothing.
+        if statistics.is_none() && !self.has_total {
+            return Some(format!(
+                "{listed} meetings were listed, and Zoom gave no total to hold that against"
+            ));
         }
         self.total_records
             .filter(|total| *total != listed)

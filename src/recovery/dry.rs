@@ -25,6 +25,7 @@ pub async fn dry_run(
     let producer = Producer {
         zoom: &opened.ports.zoom,
         contacts: &opened.ports.contacts,
+        buffer: &opened.ports.buffer,
         rules: what.rules(config),
         mode: what.mode(),
         retention: retention(config),

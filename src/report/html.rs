@@ -1,6 +1,8 @@
 //! The report for archives: one HTML page that needs nothing else, no script and no other file, light or dark, on a
 //! screen or on paper. Whatever came from elsewhere is escaped, and the page forbids itself everything but its style.
 
+mod calendar;
+pub(crate) mod chart;
 mod tables;
 
 use std::fmt::{self, Display, Write};
@@ -34,9 +36,11 @@ impl Report {
         writeln!(page, "<title>Recovery {id}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>")?;
         self.write_head(page)?;
         write_books(page, &self.run.counts)?;
+        calendar::write(page, self)?;
         tables::coverage(page, self)?;
         tables::reasons(page, self)?;
         tables::not_recovered(page, self)?;
+        chart::throughput(page, self)?;
         tables::recovered(page, self)?;
         writeln!(page, "<footer>")?;
         writeln!(

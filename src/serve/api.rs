@@ -31,12 +31,12 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use admission::{Admission, Caller, Role, admit, client, is_of_another_site};
+pub(super) use admission::{Admission, Caller, Role, admit, is_of_another_site};
 pub(super) use change::{Asking, cancel_run, pause_run, plan, resume_run, retry_run};
 pub(super) use document::document;
 pub(super) use order::{order, order_csv};
 pub(super) use overview::{coverage, workers};
-pub(super) use pulse::Pulse;
+pub(super) use pulse::{Paces, Pulse};
 pub(super) use reports::Reports;
 pub(super) use session::Sessions;
 

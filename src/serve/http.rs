@@ -24,12 +24,13 @@ pub(super) fn routes(service: &Service, api: Api) -> Result<Router, HealthError>
     let open = api::open_routes(admission.asks());
     let dashboard = dashboard::routes(api.clone(), admission.clone());
     let asking = api::routes(api, admission);
-    let attended = open
+    let attended = health
+        .merge(open)
         .merge(asking)
         .merge(dashboard)
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is no such path; see /openapi.json"))
         .layer(from_fn_with_state(api::ATTENDANCE, attend));
-    Ok(health.merge(attended))
+    Ok(attended)
 }
 
 /// Answers until `stop`; then takes no more connections and gives running requests `drain` to end.

@@ -37,7 +37,7 @@ use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use recapture_core::buffer::BufferError;
 use recapture_core::digest::sha256;
-use recapture_core::evidence::{self, Controlled, Entry};
+use recapture_core::evidence::{self, Entry};
 use recapture_core::queue::QueueError;
 use recapture_core::run::{RecoveryRun, Request, RunId, RunState, Served};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -209,12 +209,6 @@ impl Recoveries {
         let sha256 = sha256(&text);
         let raw = Some(evidence.keep_raw(run, text).await?);
         evidence.append_durably(run, vec![Entry::Input { name, sha256, rows, rejected, raw }]).await
-    }
-
-    /// Records what somebody did with a run.
-    pub(super) async fn record(&self, run: &RunId, controlled: Controlled) -> Result<(), BufferError> {
-        let evidence = &self.service.opened.ports.evidence;
-        evidence.append_durably(run, vec![Entry::Controlled(controlled)]).await
     }
 
     /// Lists what was asked for, and takes up what was cut short, until `stop`.

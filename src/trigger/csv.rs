@@ -32,6 +32,13 @@
 //! recovered for a new run, whose jobs join those that are still on the queue, and which finds present what was
 //! recovered meanwhile. State 6 is cleaned up by the next look at the folder.
 //!
+//! A row that is written while the file is moved is not lost either: the file is read once more where it has got to, and
+//! goes back if it is not the one that the results tell of; those are removed. Only who still writes after that, or
+//! in the very moment of a kill, does so behind everybody's back.
+//!
+//! Rows of which nobody can tell (*indeterminate*) keep their file open for a day, and are asked for again meanwhile.
+//! `.ids.csv.taken` holds since when.
+//!
 //! Whether a row is finished is read from the evidence and the queue alone, never from memory: so a file whose rows
 //! were finished by workers elsewhere, days later, is moved as well. A file that was changed while it was worked on is
 //! not the file that the run read (its SHA-256 tells), and is taken again.

@@ -207,6 +207,7 @@ impl Reading<'_> {
             }
             Entry::Attempt(_)
             | Entry::Controlled(_)
+            | Entry::Retried(_)
             | Entry::Covered { .. }
             | Entry::Uncovered { .. }
             | Entry::Input { .. }

@@ -83,7 +83,7 @@ impl Listings {
         let place = format!("runs/{run}/raw/{name}.json.gz");
         let read = read_raw(&self.folder, name);
         let listed = match read {
-            Ok(text) => Page::read(&text).map_err(|error| (Fault::RawChanged, error.to_string())),
+            Ok(text) => Page::read(&text).map_err(|error| (Fault::RawChanged, error)),
             Err(fault @ RawFault::Lacking) => Err((Fault::RawLacking, fault.to_string())),
             Err(fault @ RawFault::Changed(_)) => Err((Fault::RawChanged, fault.to_string())),
         };

@@ -4,19 +4,25 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use recapture_core::digest::sha256;
+use recapture_core::mac::MacKey;
 use recapture_core::secret::Secret;
 
-/// The SHA-256 of a token. Comparing digests takes a time that says nothing of the token itself.
+/// A token as its signature by a key that nobody else has: comparing takes a time that says nothing of the token.
 #[derive(Clone)]
-pub(crate) struct Token(Arc<str>);
+pub(crate) struct Token {
+    key: MacKey,
+    signature: Arc<str>,
+}
 
 impl Token {
     pub(crate) fn new(token: &Secret) -> Self {
-        Self(sha256(token.expose().as_bytes()).into())
+        let key = MacKey::random();
+        let signature = key.sign(&sha256(token.expose().as_bytes())).into();
+        Self { key, signature }
     }
 
     pub(crate) fn is(&self, token: &[u8]) -> bool {
-        sha256(token) == *self.0
+        self.key.is_of(&sha256(token), &self.signature)
     }
 }
 

@@ -1,21 +1,18 @@
 //! The composition under test: containers of its own project, gone with the test.
 
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// How often what cannot tell by itself is asked.
-const ASK_EVERY: Duration = Duration::from_millis(100);
-/// What has not come about by then never will; the slowest wait takes a tenth of it.
-const GIVE_UP: Duration = Duration::from_secs(300);
+use crate::engine::{docker, inspect, printed, said_by, tool, wait};
+use crate::logs::Log;
 
 pub(crate) struct Composition {
     project: String,
+    /// What is laid over the published file, if anything.
+    overlay: &'static [&'static str],
     load: Load,
-    control: String,
+    simulator: String,
     http: reqwest::Client,
 }
 
@@ -39,14 +36,23 @@ impl Composition {
         let project = format!("recapture-{name}-{}", std::process::id());
         // reqwest is built without a provider of its own.
         let http = recapture_core::http::client().unwrap();
-        let mut composition = Self { project, load, control: String::new(), http };
+        let overlay = ["--file", "docker-compose.yml", "--file", "tests/compose/compose.test.yml"].as_slice();
+        let mut composition = Self { project, overlay, load, simulator: String::new(), http };
         composition.compose(&["up", "-d", "--no-build", "--scale", &format!("worker={workers}"), "worker"]);
         composition.compose(&["up", "-d", "--no-build", "simulator", "control"]);
         let at = composition.compose(&["port", "simulator", "9010"]);
-        composition.control = format!("http://{}/_sim", at.trim());
+        composition.simulator = format!("http://{}/_sim", at.trim());
         composition.until_healthy("worker", workers).await;
         composition.until_healthy("control", 1).await;
         composition
+    }
+
+    /// The published file with nothing over it, not up yet.
+    pub(crate) fn as_published(name: &str) -> Self {
+        let project = format!("recapture-{name}-{}", std::process::id());
+        let http = recapture_core::http::client().unwrap();
+        let load = Load { meetings: 0, concurrency: 0, limit: 0 };
+        Self { project, overlay: &[], load, simulator: String::new(), http }
     }
 
     /// The jobs of Prometheus' targets that are up, once there are so many.
@@ -69,7 +75,7 @@ impl Composition {
         up
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut words = tool().iter();
         let mut command = Command::new(words.next().expect("a program"));
         command
@@ -82,8 +88,9 @@ impl Composition {
             .env("COMPOSE_IGNORE_ORPHANS", "true")
             // Nothing of this machine's own `.env`.
             .args(["--env-file", "tests/compose/test.env"])
-            .args(["--project-name", &self.project, "--profile", "demo", "--profile", "monitoring"])
-            .args(["--file", "docker-compose.yml", "--file", "tests/compose/compose.test.yml"])
+            .args(["--project-name", &self.project])
+            .args(self.overlay)
+            .args(["--profile", "demo"])
             .args(arguments)
             .stdin(Stdio::null());
         command
@@ -109,20 +116,44 @@ impl Composition {
         Recovery(Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()))
     }
 
+    /// A recovery of everything, by the control plane; answers its address.
+    pub(crate) async fn ask_for_a_recovery(&self) -> String {
+        let (control, token) = self.control();
+        let order = json!({ "last": "30d", "by": "ops", "reason": "an outage" });
+        let request = self.http.post(format!("{control}/v1/recoveries")).bearer_auth(token).json(&order);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// The run object of that recovery, once it is over.
+    pub(crate) async fn until_over(&self, recovery: &str) -> Value {
+        let (control, token) = self.control();
+        let mut run = Value::Null;
+        let over = async || {
+            let answer =
+                self.http.get(format!("{control}{recovery}")).bearer_auth(&token).send().await.unwrap();
+            run = answer.json().await.unwrap();
+            !run["finished_at"].is_null()
+        };
+        wait("the recovery's end", over).await;
+        run
+    }
+
     /// The ids of a service's running containers.
     pub(crate) fn containers(&self, service: &str) -> Vec<String> {
         self.compose(&["ps", "-q", service]).lines().map(str::to_owned).collect()
     }
 
     pub(crate) async fn counts(&self) -> Value {
-        let answer = self.http.get(format!("{}/counts", self.control)).send().await.unwrap();
+        let answer = self.http.get(format!("{}/counts", self.simulator)).send().await.unwrap();
         answer.json().await.unwrap()
     }
 
     /// How many files Zoom has, of all meetings.
-    async fn files(&self) -> u64 {
+    pub(crate) async fn files(&self) -> u64 {
         let truth =
-            self.http.get(format!("{}/truth", self.control)).send().await.unwrap().text().await.unwrap();
+            self.http.get(format!("{}/truth", self.simulator)).send().await.unwrap().text().await.unwrap();
         let of = |meeting: &Value, key: &str| meeting[key].as_array().unwrap().len() as u64;
         truth
             .lines()
@@ -142,14 +173,32 @@ impl Composition {
     }
 
     async fn tell_simulator(&self, what: &str, words: &Value) {
-        let answer = self.http.post(format!("{}/{what}", self.control)).json(words).send().await.unwrap();
+        let answer = self.http.post(format!("{}/{what}", self.simulator)).json(words).send().await.unwrap();
         assert!(answer.status().is_success(), "{what}: {}", answer.status());
+    }
+
+    pub(crate) async fn downloads(&self) -> u64 {
+        self.counts().await["downloads_completed"].as_u64().unwrap()
     }
 
     /// Returns once this many downloads were done.
     pub(crate) async fn until_downloads(&self, many: u64) {
-        let reached = async || self.counts().await["downloads_completed"].as_u64().unwrap() >= many;
+        let reached = async || self.downloads().await >= many;
         wait(&format!("{many} downloads"), reached).await;
+    }
+
+    /// Whether the only recovery is still under way.
+    pub(crate) fn is_running(&self) -> bool {
+        let status: Value = serde_json::from_str(&self.recapture(&["status", "--json"])).unwrap();
+        ["enumerating", "running"].map(Value::from).contains(&status["runs"][0]["state"])
+    }
+
+    /// Where the control plane is published, and the token of its API.
+    pub(crate) fn control(&self) -> (String, String) {
+        let at = self.compose(&["port", "control", "8080"]);
+        let control = &self.containers("control")[0];
+        let token = docker(&["exec", control, "cat", "/run/recapture/secrets/server/token"]);
+        (format!("http://{}", at.trim()), token)
     }
 
     pub(crate) async fn until_healthy(&self, service: &str, many: usize) {
@@ -170,42 +219,41 @@ impl Composition {
         docker(&["network", "connect", &self.network(network), container]);
     }
 
-    fn network(&self, name: &str) -> String {
+    pub(crate) fn network(&self, name: &str) -> String {
         format!("{}_{name}", self.project)
     }
 
-    /// What a service's containers logged: one object a line, of all of them that are still there.
-    pub(crate) fn log(&self, service: &str) -> Vec<Value> {
-        let text = self.compose(&["logs", "--no-color", service]);
-        // What is no JSON was not written by our programs: the tool's own headings.
-        text.lines()
-            .filter_map(|line| line.split_once(" | "))
-            .filter_map(|(_, line)| serde_json::from_str(line).ok())
-            .collect()
-    }
-
-    /// Returns once a service's containers have said one of these at least so often; answers how often.
-    pub(crate) async fn until_logged(&self, service: &str, messages: &[&str], least: usize) -> usize {
+    /// Returns once a container of ours has said one of these at least so often; answers how often.
+    pub(crate) async fn until_said(&self, container: &str, messages: &[&str], least: usize) -> usize {
         let mut said = 0;
         let reached = async || {
-            let log = self.log(service);
-            said =
-                log.iter().filter(|line| messages.iter().any(|message| line["message"] == *message)).count();
+            said = Log { service: container, text: &said_by(container) }.says(messages);
+            said >= least
+        };
+        wait(&format!("{container} says {messages:?}"), reached).await;
+        said
+    }
+
+    /// The same of all containers of a service together.
+    pub(crate) async fn until_anyone_said(&self, service: &str, messages: &[&str], least: usize) -> usize {
+        let mut said = 0;
+        let reached = async || {
+            let logs = self.containers(service).iter().map(|id| said_by(id)).collect::<String>();
+            said = Log { service, text: &logs }.says(messages);
             said >= least
         };
         wait(&format!("{service} says {messages:?}"), reached).await;
         said
     }
 
-    /// No service of ours logged an error but those that begin with one of these words.
+    /// No service logged an error but those that begin with one of these words.
     #[track_caller]
     pub(crate) fn assert_no_errors_but(&self, expected: &[&str]) {
-        for service in ["worker", "das", "control"] {
-            for line in self.log(service) {
-                let message = line["message"].as_str().unwrap_or_default();
-                let unexpected =
-                    line["level"] == "ERROR" && !expected.iter().any(|words| message.starts_with(words));
-                assert!(!unexpected, "{service}: {line}");
+        for service in ["worker", "das", "control", "simulator", "redis", "postgres"] {
+            let containers = self.containers(service);
+            assert!(!containers.is_empty(), "no container of {service}");
+            for container in containers {
+                Log { service, text: &said_by(&container) }.assert_no_errors_but(expected);
             }
         }
     }
@@ -232,14 +280,24 @@ impl Drop for Composition {
             let logs = self.command(&["logs", "--no-color", "--tail", "40"]).output().unwrap();
             eprintln!("{}", String::from_utf8_lossy(&logs.stdout));
         }
-        let _ = self.command(&["down", "--volumes", "--timeout", "1"]).output();
+        let _ = self.command(&["--profile", "monitoring", "down", "--volumes", "--timeout", "1"]).output();
     }
 }
 
-/// A running `recover`; it ends with the test.
+/// A running `recover`, or the tool that runs one; it ends with the test.
 pub(crate) struct Recovery(Option<Child>);
 
 impl Recovery {
+    pub(crate) fn of(child: Child) -> Self {
+        Self(Some(child))
+    }
+
+    pub(crate) fn interrupt(&mut self) {
+        let id = self.0.as_ref().and_then(|child| i32::try_from(child.id()).ok()).unwrap();
+        let id = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    }
+
     /// Waits for its end, which has to be a good one; answers the run object.
     pub(crate) fn end(mut self) -> Value {
         let output = self.0.take().unwrap().wait_with_output().unwrap();
@@ -254,60 +312,4 @@ impl Drop for Recovery {
             let _ = child.wait();
         }
     }
-}
-
-/// The engine's own Compose where there is one, else the older program of that name; `COMPOSE` chooses.
-fn tool() -> &'static [String] {
-    static TOOL: LazyLock<Vec<String>> = LazyLock::new(|| {
-        let asked = std::env::var("COMPOSE").ok().filter(|words| !words.is_empty());
-        let words = asked.unwrap_or_else(|| {
-            let own = succeeds(&["compose", "version"]);
-            if own { "docker compose" } else { "docker-compose" }.to_owned()
-        });
-        words.split_whitespace().map(str::to_owned).collect()
-    });
-    &TOOL
-}
-
-fn succeeds(arguments: &[&str]) -> bool {
-    Command::new("docker").args(arguments).output().is_ok_and(|output| output.status.success())
-}
-
-pub(crate) fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).stdin(Stdio::null()).output().unwrap();
-    printed(&format!("docker {}", arguments.join(" ")), &output).trim().to_owned()
-}
-
-pub(crate) fn inspect(container: &str, format: &str) -> String {
-    docker(&["inspect", "--format", format, container])
-}
-
-/// Ends a container's process as a crash of it would.
-pub(crate) fn kill(container: &str) {
-    let id = inspect(container, "{{.State.Pid}}").parse().unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), rustix::process::Signal::KILL)
-        .unwrap();
-}
-
-#[track_caller]
-fn printed(command: &str, output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command}: {}\n{said}", output.status);
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-async fn wait(what: &str, mut reached: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !reached().await {
-            tokio::time::sleep(ASK_EVERY).await;
-        }
-    };
-    assert!(tokio::time::timeout(GIVE_UP, waiting).await.is_ok(), "never came about: {what}");
-}
-
-/// Whether an engine answers here and the image is there; otherwise says so.
-pub(crate) fn can_run() -> bool {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml").exists()
-        && succeeds(&["info"])
-        && succeeds(&["image", "inspect", "recapture"])
 }

@@ -1,6 +1,6 @@
 """Schemathesis makes each part of a valid request by itself; some are valid only together, which no schema can say."""
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import unquote
 
 import schemathesis
@@ -29,13 +29,27 @@ def before_call(context, case, kwargs):
         # A key is used for one request.
         case.headers.pop("Idempotency-Key", None)
         if isinstance(case.body, dict):
-            for name in ("from", "to", "last", "meetings"):
+            case.body.update(one_kind(case.body))
+            for name in [name for name in ("from", "to", "last", "meetings") if case.body.get(name) is None]:
                 case.body.pop(name, None)
-            case.body["last"] = "1d"
         else:
             case.body = "meeting_uuid\n/aB3dE//gHiJkL4mNoPqRg==\n"
     elif case.operation.label.startswith("GET /v1/recoveries"):
         case.query.pop("cursor", None)
+
+
+def one_kind(body):
+    """What to recover is a period, a time back or meetings, and never so much that listing it takes long."""
+    if body.get("meetings"):
+        ids = ["/aB3dE//gHiJkL4mNoPqRg==", "aB3dEgHiJkL4mNoPqRgAAA==", "85746065432"]
+        return {"meetings": ids[: len(body["meetings"])], "from": None, "to": None, "last": None}
+    if body.get("from") or body.get("to"):
+        at = instant(body.get("from")) or instant(body.get("to"))
+        begin = datetime.now(timezone.utc) - timedelta(days=3, hours=at.hour if at else 0)
+        end = begin + timedelta(days=1)
+        written = [begin.isoformat(), end.isoformat()] if at else [str(begin.date()), str(end.date())]
+        return {"from": written[0], "to": written[1], "last": None, "meetings": None}
+    return {"last": "1d" if not body.get("last") else "90m", "from": None, "to": None, "meetings": None}
 
 
 def instant(text):

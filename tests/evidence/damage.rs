@@ -32,6 +32,25 @@ async fn the_kept_records_verify() {
     assert_eq!(signed.notes, Vec::<String>::new());
 }
 
+/// Files that nobody could hold in memory: they are told, and not read.
+#[tokio::test]
+async fn what_is_far_too_large_is_told() {
+    const FAR: u64 = 64 << 30;
+    let copy = Copy::of("signed");
+    for kind in [Kind::Seal, Kind::Answer, Kind::Manifest] {
+        let file = copy.files(&[kind]).remove(0);
+        let whole = std::fs::read(copy.path(&file)).unwrap();
+        // Nothing is written: it is a hole with an end.
+        std::fs::File::options().write(true).open(copy.path(&file)).unwrap().set_len(FAR).unwrap();
+        let verification = copy.verify().await;
+        assert_named(&verification, &file, "far too large");
+        let told = verification.findings.iter().filter(|finding| finding.path == file);
+        assert!(told.into_iter().any(|finding| finding.detail.contains("larger than")), "{kind:?}");
+        std::fs::write(copy.path(&file), whole).unwrap();
+    }
+    assert_eq!(copy.verify().await.findings, []);
+}
+
 #[tokio::test]
 async fn damage_within_a_file_is_found_and_named() {
     let copy = Copy::of("signed");

@@ -6,6 +6,7 @@ use recapture_simulator::Faults;
 use reqwest::{Method, RequestBuilder, Response};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 use crate::harness::{Bench, plain, text};
 use crate::serving::Service;
@@ -195,6 +196,15 @@ async fn runs_are_paused_resumed_retried_and_cancelled_and_who_did_it_is_recorde
         told(service.tell(&path("retry"), &json!({ "reason": "not_the_file" })).send().await.unwrap(), 200)
             .await;
     assert_eq!(rest["requeued"], 2);
+    // What cannot be recorded is not done.
+    let folder = bench.buffer().join("runs").join(id);
+    let aside = folder.with_file_name("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "no folder").unwrap();
+    told(service.tell(&path("cancel"), &json!({ "by": "eve" })).send().await.unwrap(), 503).await;
+    assert_eq!(service.read(&format!("/v1/recoveries/{id}")).await["state"], "paused");
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
     let cancelled =
         told(service.tell(&path("cancel"), &json!({ "by": "bob" })).send().await.unwrap(), 200).await;
     assert_eq!((&cancelled["removed"], &cancelled["recovery"]["state"]), (&json!(2), &json!("cancelled")));
@@ -208,6 +218,11 @@ async fn runs_are_paused_resumed_retried_and_cancelled_and_who_did_it_is_recorde
     for (action, by) in [("pause", "ann"), ("resume", "a client at 127.0.0.1"), ("cancel", "bob")] {
         assert!(record.contains(&format!("\"action\":\"{action}\",\"by\":\"{by}\"")), "{action}: {record}");
     }
+    // Each order stands there twice, and each failed end that was taken up once.
+    assert_eq!(record.matches("\"stage\":\"asked\"").count(), 6, "{record}");
+    assert_eq!(record.matches("\"stage\":\"done\"").count(), 6, "{record}");
+    assert!(record.contains("\"selection\":{\"reason\":\"not_the_file\"}"), "{record}");
+    assert_eq!(record.matches("\"kind\":\"retried\"").count(), 3, "{record}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +273,94 @@ async fn who_may_do_what() {
         answers.push(status(service.request(Method::GET, "/v1/recoveries")).await);
     }
     assert!(answers.contains(&200) && answers.contains(&429), "{answers:?}");
+    service.stopped().await;
+}
+
+/// Every route of the document, with every role.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_gets_in_without_the_role_that_a_route_takes() {
+    let mut bench = Bench::start(plain(1)).await;
+    let service = Service::guarded(&mut bench).await;
+    let begun = told(service.tell("/v1/recoveries", &period(&bench)).send().await.unwrap(), 202).await;
+    let id = begun["id"].as_str().unwrap();
+    service.until(id, is_over).await;
+    let document = told(service.request(Method::GET, "/openapi.json").send().await.unwrap(), 200).await;
+    let mut routes = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", id);
+        for method in methods.as_object().unwrap().keys() {
+            routes += 1;
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let ask = || service.request(method.clone(), &path);
+            let status = async |request: RequestBuilder| request.send().await.unwrap().status().as_u16();
+            assert_eq!(status(ask()).await, 401, "{method} {path}, nobody");
+            assert_eq!(status(ask().basic_auth("ops", Some(TOKEN))).await, 401, "{method} {path}, no bearer");
+            let viewer = status(ask().bearer_auth(VIEWER)).await;
+            if method.is_safe() {
+                assert_eq!(viewer, 200, "{method} {path}, a viewer");
+            } else {
+                assert_eq!(viewer, 403, "{method} {path}, a viewer");
+            }
+            let operator = status(ask().bearer_auth(TOKEN)).await;
+            assert!(!matches!(operator, 401 | 403 | 404) && operator < 500, "{method} {path}: {operator}");
+        }
+    }
+    assert_eq!(routes, 12, "all of /v1");
+    service.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_are_of_a_size_and_a_kind_that_can_be_read_and_a_list_can_be_tried() {
+    let mut bench = Bench::start(plain(3)).await;
+    let service = Service::guarded(&mut bench).await;
+    // A client that announces more than is taken is told before it sends it.
+    let address = service.url.strip_prefix("http://").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/recoveries HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: 9000000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).await.unwrap();
+    assert_eq!(answer, "HTTP/1.1 413 Payload Too Large\r\n");
+
+    let post = |path: &str, kind: &str, body: String| {
+        service.request(Method::POST, path).bearer_auth(TOKEN).header("content-type", kind).body(body)
+    };
+    let xml = told(post("/v1/recoveries", "text/xml", "<a/>".to_owned()).send().await.unwrap(), 415).await;
+    assert!(xml["detail"].as_str().unwrap().contains("text/csv"), "{xml}");
+
+    let uuid = bench.simulator.truth().next().unwrap().uuid;
+    let list = format!("meeting_uuid\n{uuid}\n");
+    let tried = post("/v1/recoveries?dry_run=true", "text/csv; charset=utf-8", list).send().await.unwrap();
+    let tried = told(tried, 200).await;
+    assert_eq!((&tried["dry_run"], &tried["counts"]["missing"]), (&json!(true), &json!(1)));
+    assert_eq!(tried["meetings"][0]["meeting_uuid"], json!(uuid));
+    assert_eq!(service.read("/v1/recoveries").await["recoveries"], json!([]), "a dry run leaves nothing");
+    service.stopped().await;
+}
+
+/// As many streams as a process has places for, and one that gets the place of another.
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_so_many_and_no_more() {
+    let mut bench = Bench::start(plain(1)).await;
+    bench.set("server.requests_per_second", "100000");
+    let service = Service::guarded(&mut bench).await;
+    let http = recapture_core::http::client().unwrap();
+    let listen = || http.get(format!("{}/v1/events", service.url)).bearer_auth(TOKEN).send();
+    let mut streams = Vec::new();
+    for _ in 0..500 {
+        let stream = listen().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        streams.push(stream);
+    }
+    let refused = told(listen().await.unwrap(), 503).await;
+    assert!(refused["detail"].as_str().unwrap().contains("too many clients listen"), "{refused}");
+    streams.pop();
+    // Its place is free once the service sees that it is gone.
+    while listen().await.unwrap().status() != 200 {}
+    drop(streams);
     service.stopped().await;
 }
 

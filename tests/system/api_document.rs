@@ -15,15 +15,21 @@ async fn schemathesis_finds_nothing_off_the_document() {
     let mut bench = Bench::start(plain(2)).await;
     bench.set("server.requests_per_second", "100000").set("zoom.processing_poll", &text("1h"));
     let open = Service::start(&mut bench).await;
-    schemathesis(&open, None, "8").await;
+    schemathesis(&open, None, "8", &[]).await;
     open.stopped().await;
     bench.set("server.token", &text(TOKEN)).set("server.viewer_token", &text(VIEWER));
     let guarded = Service::start(&mut bench).await;
-    schemathesis(&guarded, Some(TOKEN), "25").await;
+    schemathesis(&guarded, Some(TOKEN), "25", &[]).await;
+    // What is in order is refused all the same to who may not have it.
+    let refused = ["--exclude-checks", "positive_data_acceptance"];
+    schemathesis(&guarded, Some(VIEWER), "8", &refused).await;
+    schemathesis(&guarded, None, "4", &refused).await;
+    let runs = recapture_core::http::client().unwrap().get(format!("{}/v1/recoveries?limit=1", guarded.url));
+    assert_eq!(runs.send().await.unwrap().status(), 401);
     guarded.stopped().await;
 }
 
-async fn schemathesis(service: &Service, token: Option<&str>, examples: &str) {
+async fn schemathesis(service: &Service, token: Option<&str>, examples: &str, more: &[&str]) {
     let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/das/schemathesis"));
     command
         .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("schemathesis"))
@@ -36,6 +42,7 @@ async fn schemathesis(service: &Service, token: Option<&str>, examples: &str) {
         ])
         // A stream has no end: tests/system/api.rs listens to it.
         .args(["--checks", "all", "--exclude-path", "/v1/events", "--max-examples", examples])
+        .args(more)
         .kill_on_drop(true);
     if let Some(token) = token {
         command.args(["--header", &format!("Authorization: Bearer {token}")]);

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use recapture_simulator::{DasLimits, Faults, Scenario, Simulator};
 use serde_json::Value;
+use sqlx::Connection as _;
 
 use crate::harness::{Bench, Process, plain, text};
 use crate::redis_server::RedisServer;
@@ -31,6 +32,13 @@ async fn bench_on_redis(scenario: Scenario, redis: &RedisServer) -> Bench {
         .set("server.listen", &text("127.0.0.1:0"))
         .set("worker.concurrency", "4");
     bench
+}
+
+/// The slices of a pass begin no earlier than its overlap before this; the look of a pass that listed nothing has longer
+/// ones.
+fn only_since(pages: &[recapture_simulator::PageRequest], before: DateTime<Utc>) -> bool {
+    let mut of_a_pass = pages.iter().filter(|page| page.to - page.from <= chrono::Duration::days(1));
+    of_a_pass.all(|page| page.from >= before - chrono::Duration::hours(2))
 }
 
 fn instant(value: &Value) -> DateTime<Utc> {
@@ -158,8 +166,7 @@ async fn a_pass_from_cron_takes_what_is_not_covered() {
     let second = bench.pass().await.exits(0);
     assert_eq!(second.counts()["missing"], 0);
     let seen = bench.simulator.counts();
-    let again = &seen.pages[pages..];
-    assert!(!again.is_empty() && again.iter().all(|page| page.from >= before - chrono::Duration::hours(2)));
+    assert!(seen.pages.len() > pages && only_since(&seen.pages[pages..], before));
 
     // The database is lost: the evidence tells what was covered.
     for file in ["queue.db", "queue.db-wal", "queue.db-shm"] {
@@ -168,8 +175,7 @@ async fn a_pass_from_cron_takes_what_is_not_covered() {
     let pages = seen.pages.len();
     bench.pass().await.exits(0).tells(&["is made again from the evidence of earlier runs"]);
     assert!(bench.covers_all_until(before - chrono::Duration::seconds(1)).await);
-    let seen = bench.simulator.counts();
-    assert!(seen.pages[pages..].iter().all(|page| page.from >= before - chrono::Duration::hours(2)));
+    assert!(only_since(&bench.simulator.counts().pages[pages..], before));
     bench.assert_all_recovered();
 }
 
@@ -261,6 +267,48 @@ async fn what_could_not_be_compared_is_not_covered() {
     bench.assert_nothing_missing().await;
 }
 
+/// A ledger that somebody else wrote over is made again from the evidence, loudly, wherever it is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_damaged_is_made_again() {
+    let redis = RedisServer::start().await;
+    let captured = || Scenario { captured: 1.0, ..plain(6) };
+    for bench in [bench(captured()).await, bench_on_redis(captured(), &redis).await] {
+        let before = Utc::now();
+        bench.pass().await.exits(0);
+        let database = bench.path("queue.db");
+        if database.exists() {
+            let mut queue =
+                sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
+            sqlx::query("UPDATE duty SET ledger = substr(ledger, 1, 60)").execute(&mut queue).await.unwrap();
+        } else {
+            redis.tell(&["HSET", "{recapture}:duty", "ledger", "{\"schema\":"]).await;
+        }
+        let status = bench.run(&["status"]).await.exits(0).stdout;
+        assert!(status.contains("WARNING: the ledger is unreadable"), "{status}");
+        let pages = bench.simulator.counts().pages.len();
+        bench
+            .pass()
+            .await
+            .exits(0)
+            .tells(&["cannot be used", "made again from the evidence of earlier runs"]);
+        assert!(bench.covers_all_until(before - chrono::Duration::seconds(1)).await);
+        assert!(only_since(&bench.simulator.counts().pages[pages..], before));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_zoom_throttled_is_not_covered() {
+    let bench = bench(plain(6)).await;
+    bench.simulator.set_faults(Faults { rate_limited: 1.0, relentless: true, ..Faults::default() });
+    bench.pass().await.exits(1).tells(&["rate limit"]);
+    assert_eq!(bench.intervals().await, [vec![], vec![]]);
+    bench.simulator.set_faults(Faults::default());
+    let before = Utc::now();
+    bench.pass().await.exits(0);
+    assert!(bench.covers_all_until(before - chrono::Duration::seconds(1)).await);
+    bench.assert_all_recovered();
+}
+
 /// What one account's archive held says nothing of another's, though queue and buffer are the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_ledger_of_another_account_is_not_used() {
@@ -316,11 +364,98 @@ async fn an_account_that_suddenly_lists_nothing() {
     assert_eq!(bench.intervals().await[0], covered, "it covers nothing");
     let status = bench.run(&["status"]).await.exits(0).stdout;
     assert!(status.contains("WARNING: since"), "{status}");
+    bench.pass().await.exits(4).tells(&["Zoom lists nothing at all, although"]);
 
     bench.set("zoom.api_url", &text(&api)).set("zoom.oauth_url", &text(&oauth));
     bench.pass().await.exits(0);
     assert!(bench.intervals().await[0][0].1 >= covered[0].1);
     assert_eq!(bench.automatic().await["ledger"]["silent_since"], Value::Null);
+}
+
+/// A weekend without meetings is covered; one after which the archive is gone as well is not, though no pass would have
+/// looked at the last meeting again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quiet_weekend_is_no_silence() {
+    let mut scenario = plain(10);
+    scenario.to -= chrono::Duration::days(3);
+    let mut bench = bench(scenario).await;
+    bench.pass().await.exits(0);
+    let before = Utc::now();
+    let quiet = bench.pass().await.exits(0);
+    assert_eq!(quiet.counts()["listed"], 0);
+    assert!(bench.covers_all_until(before - chrono::Duration::seconds(1)).await);
+    assert_eq!(bench.automatic().await["ledger"]["silent_since"], Value::Null);
+    let covered = bench.intervals().await;
+
+    let empty = Simulator::start(plain(0)).await.unwrap();
+    bench.set("zoom.api_url", &text(&empty.api_url())).set("zoom.oauth_url", &text(&empty.oauth_url()));
+    bench.pass().await.exits(4).tells(&["Zoom lists nothing at all, although"]);
+    assert_eq!(bench.intervals().await, covered, "it covers nothing");
+    bench.set("server.listen", &text("127.0.0.1:0"));
+    let mut service = Service::with(&bench, &[]).await;
+    service.process.said("could not be proven listed").await;
+    loop {
+        let (_, metrics) = service.get("/metrics").await;
+        let silent = metrics.lines().find_map(|line| line.strip_prefix("recapture_source_silent_seconds "));
+        if silent.is_some_and(|seconds| seconds != "0") {
+            break;
+        }
+        assert!(!service.process.has_ended());
+    }
+    service.stopped().await;
+
+    // A person who asks is told the same.
+    let silent = bench.run(&["recover", "--last", "1d", "--json"]).await.exits(4);
+    silent.tells(&["Zoom lists no meeting at all, at no time"]);
+    let [api, oauth] = [bench.simulator.api_url(), bench.simulator.oauth_url()];
+    bench.set("zoom.api_url", &text(&api)).set("zoom.oauth_url", &text(&oauth));
+    bench.run(&["recover", "--last", "1d"]).await.exits(0).tells(&["though it does at other times"]);
+    bench.pass().await.exits(0);
+    assert_eq!(bench.automatic().await["ledger"]["silent_since"], Value::Null);
+}
+
+/// After an outage that is longer than Zoom keeps archives, what may have been lost is said, once, and for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_listed_in_time_is_told() {
+    let mut bench = bench(plain(20)).await;
+    bench.simulator.set_faults(Faults { shifted_range: 1.0, relentless: true, ..Faults::default() });
+    bench.run(&["recover", "--automatic", "--detach"]).await.exits(4);
+    bench.simulator.set_faults(Faults::default());
+
+    bench.set("zoom.retention", &text("2d")).set("automatic.lookback", &text("1d"));
+    let status = bench.run(&["status"]).await.exits(0).stdout;
+    assert!(status.contains("Zoom has been deleting from it since"), "{status}");
+    let before = Utc::now();
+    let late = bench.pass().await.exits(4).tells(&["it was not listed within zoom.retention"]);
+    let report = bench.run(&["report", late.object()["id"].as_str().unwrap()]).await.exits(0).stdout;
+    assert!(report.contains("not listed within zoom.retention"), "{report}");
+    bench.assert_all_recovered();
+    let automatic = bench.automatic().await;
+    for dimension in ["abandoned_by_start", "abandoned_by_completion"] {
+        let abandoned = &automatic["ledger"][dimension][0];
+        assert_eq!(abandoned["from"], automatic["ledger"]["since"], "{automatic}");
+        assert!(instant(&abandoned["to"]) < before - chrono::Duration::days(2), "{automatic}");
+    }
+    let status = bench.run(&["status"]).await.exits(0).stdout;
+    assert!(status.contains("was not listed while Zoom kept it"), "{status}");
+
+    let pages = bench.simulator.counts().pages.len();
+    bench.pass().await.exits(0);
+    let seen = bench.simulator.counts();
+    let again = &seen.pages[pages..];
+    assert!(again.iter().all(|page| page.from > before - chrono::Duration::days(3)), "only once");
+    bench.set("server.listen", &text("127.0.0.1:0"));
+    let mut service = Service::with(&bench, &[]).await;
+    loop {
+        let (_, metrics) = service.get("/metrics").await;
+        let name = "recapture_abandoned_seconds{dimension=\"meeting_start_time\"} ";
+        let told = metrics.lines().find_map(|line| line.strip_prefix(name)?.parse::<u64>().ok());
+        if told.is_some_and(|seconds| seconds > 6 * 86_400) {
+            break;
+        }
+        assert!(!service.process.has_ended());
+    }
+    service.stopped().await;
 }
 
 /// What ended just now may be on its way to the platform: it is not missing, and comes again.

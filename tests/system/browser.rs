@@ -7,8 +7,10 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use recapture_simulator::Faults;
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::harness::{Bench, plain, text};
@@ -17,6 +19,47 @@ use crate::serving::Service;
 const TOKEN: &str = "0perat0r";
 const VIEWER: &str = "v1ewer";
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// Texts that do not stand out from what is behind them, by the ratios of WCAG 2 (AA).
+const FAINT: &str = "
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const parts = (color) => {
+      canvas.clearRect(0, 0, 1, 1);
+      canvas.fillStyle = color;
+      canvas.fillRect(0, 0, 1, 1);
+      const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+      return [r, g, b, a / 255];
+    };
+    const behind = (element) => {
+      if (!element) return parts(matchMedia('(prefers-color-scheme: dark)').matches ? '#121212' : '#fff');
+      const [r, g, b, a] = parts(getComputedStyle(element).backgroundColor);
+      if (a === 1) return [r, g, b];
+      const below = behind(element.parentElement);
+      return [r, g, b].map((part, at) => part * a + below[at] * (1 - a));
+    };
+    const light = (color) => {
+      const [r, g, b] = color.slice(0, 3).map((part) => {
+        part /= 255;
+        return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const faint = [];
+    for (const element of document.querySelectorAll('body, body *')) {
+      const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+      if (!own || !element.checkVisibility() || element.closest('.visually-hidden, script, style, textarea')) continue;
+      const style = getComputedStyle(element);
+      const [front, back] = [light(parts(style.color)), light(behind(element))];
+      const ratio = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
+      const size = parseFloat(style.fontSize);
+      const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+      if (ratio < (large ? 3 : 4.5)) faint.push(`${ratio.toFixed(2)}: ${element.outerHTML.slice(0, 120)}`);
+    }
+    return faint;";
+
+/// What can be reached by the keyboard.
+const REACHED: &str = "const reached = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), \
+    textarea, summary, [tabindex=\"0\"]')].filter((element) => element.checkVisibility());";
 
 struct Browser {
     driver: Child,
@@ -127,6 +170,7 @@ impl Browser {
                 let metrics =
                     json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
                 self.protocol("Emulation.setDeviceMetricsOverride", metrics).await;
+                assert_eq!(self.run(FAINT).await, json!([]), "{name}, {scheme}");
                 let beyond = json!({ "format": "png", "captureBeyondViewport": true });
                 let shot = self.protocol("Page.captureScreenshot", beyond).await;
                 let file = folder.join(format!("{name}-{shape}-{scheme}.png"));
@@ -168,6 +212,38 @@ impl Browser {
             )
             .await;
         assert_eq!(faults, json!([]));
+    }
+
+    /// Tab goes to everything that can be used, in its order on the page, and shows where it is.
+    async fn is_walked_by_keyboard(&self) {
+        self.run("document.activeElement.blur(); scrollTo(0, 0)").await;
+        let count = self.run(&format!("{REACHED} return reached.length")).await.as_u64().unwrap();
+        assert!(count > 5, "{count}");
+        let keys =
+            json!([{ "type": "keyDown", "value": "\u{e004}" }, { "type": "keyUp", "value": "\u{e004}" }]);
+        let tab = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] });
+        for at in 0..count {
+            self.post("/actions", tab.clone()).await;
+            let script = format!(
+                "{REACHED} const element = document.activeElement, style = getComputedStyle(element);
+                 return [reached.indexOf(element), style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 1,
+                         element.outerHTML.slice(0, 120)]"
+            );
+            let there = self.run(&script).await;
+            assert_eq!((&there[0], &there[1]), (&json!(at), &json!(true)), "step {at} of {count}: {there}");
+        }
+    }
+
+    /// Loads the page until it is so.
+    async fn opens_until(&self, url: &str, condition: &str) {
+        let began = Instant::now();
+        loop {
+            self.open(url).await;
+            if self.run(&format!("return {condition}")).await == json!(true) {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(120), "never: {condition}");
+        }
     }
 
     /// Nothing that the browser had to complain of, as of the policy of the page.
@@ -310,12 +386,125 @@ async fn what_is_covered_is_a_calendar() {
     bench.set("automatic.settle", &text("1s"));
     let service = Service::start(&mut bench).await;
     let browser = Browser::start().await;
-    browser.open(&format!("{}/coverage", service.url)).await;
+    let cells = |class: &str| format!("document.querySelectorAll('td.{class}').length");
+    browser.opens_until(&format!("{}/coverage", service.url), &format!("{} >= 10", cells("full"))).await;
     browser.shows("looks for missing meetings").await;
-    browser.shows("covered").await;
+    browser.shows("None.").await;
+    service.stopped().await;
+
+    // More is to be covered, and Zoom is away: of twenty days the first ten are a gap, that of the old beginning in part.
+    bench.set("automatic.lookback", &text("20d"));
+    bench.simulator.set_faults(Faults { server_error: 1.0, relentless: true, ..Faults::default() });
+    let service = Service::start(&mut bench).await;
+    let gap = format!("{} >= 9 && {} >= 1 && {} >= 9", cells("hole"), cells("half"), cells("full"));
+    browser.opens_until(&format!("{}/coverage", service.url), &gap).await;
+    let words = browser.run(
+        "return document.querySelector('td.half').innerText + document.querySelector('td.hole').innerText",
+    );
+    let words = words.await.as_str().unwrap().to_owned();
+    assert!(words.contains("partly") && words.contains("gap"), "{words}");
+    for dimension in ["meeting_start_time", "archive_complete_time"] {
+        browser.shows(dimension).await;
+    }
     browser.is_for_everyone().await;
     browser.photograph("calendar").await;
+    browser.is_walked_by_keyboard().await;
     browser.has_no_complaint().await;
+    browser.end().await;
+    service.process.signal(Signal::TERM);
+    service.process.end().await.exits(0);
+}
+
+/// A run that takes its time: who holds what, what waits, and the buttons that stop it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_is_seen_held_and_cancelled() {
+    let mut bench = Bench::start(plain(60)).await;
+    bench.set("worker.concurrency", "1");
+    bench.simulator.set_faults(Faults { latency_ms: 1000, ..Faults::default() });
+    let service = Service::start(&mut bench).await;
+    let browser = Browser::start().await;
+    browser.open(&service.url).await;
+    browser.shows("No recovery yet").await;
+    browser.is_walked_by_keyboard().await;
+    let [from, to] = bench.period();
+    let order = recapture_core::http::client().unwrap().post(format!("{}/v1/recoveries", service.url));
+    let begun = order.json(&json!({ "from": from, "to": to, "by": "ops" })).send().await.unwrap();
+    let begun: Value = begun.json().await.unwrap();
+    let run = format!("{}/runs/{}", service.url, begun["id"].as_str().unwrap());
+
+    browser.open(&run).await;
+    browser.shows("stored from").await;
+    browser.shows("Time left").await;
+    let bars = browser.run("return document.querySelectorAll('#throughput rect').length").await;
+    assert!(bars.as_u64().unwrap() >= 2, "{bars}");
+    browser.is_for_everyone().await;
+    browser.photograph("under-way").await;
+    browser
+        .opens_until(
+            &format!("{}/workers", service.url),
+            "document.querySelectorAll('#workers td a').length > 0",
+        )
+        .await;
+    browser.photograph("holding").await;
+    browser.open(&service.url).await;
+    browser.shows("Zoom deletes within").await;
+    let row = "return [...document.querySelectorAll('#ahead td.number')].at(-1).innerText";
+    assert_ne!(browser.run(row).await, json!("0"), "all of them within 30 days");
+    browser.photograph("deadlines").await;
+
+    browser.open(&run).await;
+    browser.click("#actions form[action$=pause] button").await;
+    browser.shows("Resume").await;
+    browser.shows("held by a pause").await;
+    browser.is_walked_by_keyboard().await;
+    browser.click("#actions form[action$=resume] button").await;
+    browser.shows("Pause").await;
+    browser.click("#cancel summary").await;
+    browser.photograph("cancelling").await;
+    browser.click("#cancel form button").await;
+    browser.shows("cancelled").await;
+    browser.has_no_complaint().await;
+    browser.end().await;
+    bench.simulator.set_faults(Faults::default());
+    service.stopped().await;
+}
+
+/// A page that stays open while the service goes away, is refused by what stands before it, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_page_listens_again_and_leads_to_the_log_in() {
+    let mut bench = Bench::start(plain(1)).await;
+    bench.set("server.token", &text(TOKEN));
+    let service = Service::start(&mut bench).await;
+    let address = service.url.strip_prefix("http://").unwrap().to_owned();
+    bench.set("server.listen", &text(&address));
+    let browser = Browser::start().await;
+    browser.open(&service.url).await;
+    browser.write("#token", &format!("{TOKEN}\u{e007}")).await;
+    browser.shows("Live").await;
+    service.stopped().await;
+    browser.shows("Not connected; trying again").await;
+
+    // A proxy whose service is away.
+    let proxy = TcpListener::bind(&address).await.unwrap();
+    loop {
+        let (mut stream, _) = proxy.accept().await.unwrap();
+        let mut head = BufReader::new(&mut stream).lines();
+        let request = head.next_line().await.unwrap().unwrap_or_default();
+        while head.next_line().await.unwrap().is_some_and(|line| !line.is_empty()) {}
+        let refusal = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(refusal.as_bytes()).await.unwrap();
+        if request.contains("/v1/events") {
+            break;
+        }
+    }
+    drop(proxy);
+    let service = Service::with(&bench, &[]).await;
+    browser.shows("Live").await;
+    service.stopped().await;
+
+    bench.set("server.token", &text("another"));
+    let service = Service::with(&bench, &[]).await;
+    browser.shows("Token of an operator or a viewer").await;
     browser.end().await;
     service.stopped().await;
 }
@@ -362,6 +551,18 @@ async fn pages_are_whole_without_a_script_and_forms_are_those_of_the_session() {
     let begun = post(&proof).send().await.unwrap();
     assert_eq!(begun.status(), 303);
     let place = begun.headers()["location"].to_str().unwrap().to_owned();
+    // A button that is pressed twice begins one run; what is asked for in other words is another.
+    let key = page.split("name=\"key\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let keyed = async |reason: &str| {
+        let more = vec![("key", key.clone()), ("reason", reason.to_owned())];
+        let form = [form(&proof), more].concat();
+        let answer = http.post(url("/runs")).header("cookie", &cookie).form(&form).send().await.unwrap();
+        answer.headers()["location"].to_str().unwrap().to_owned()
+    };
+    let first = keyed("once").await;
+    assert_eq!(first, keyed("once").await);
+    assert_ne!(first, keyed("again").await);
+    assert_ne!(first, place);
     let run = http.get(url(&place)).header("cookie", &cookie).send().await.unwrap().text().await.unwrap();
     assert!(run.contains("a client at 127.0.0.1"), "{run}");
     let refused =

@@ -2,12 +2,13 @@
 
 use std::process::Stdio;
 
-use recapture_simulator::Scenario;
-use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use recapture_simulator::{Faults, Scenario};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
-use crate::harness::{Bench, Process, plain, prepare};
+use crate::harness::{Bench, Process, plain, prepare, text};
+use crate::redis_server::RedisServer;
 
 async fn recapture(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
@@ -121,22 +122,92 @@ async fn bars_are_for_terminals() {
     assert!(!piped.stderr.contains('\u{1b}') && piped.stderr.contains("meetings"), "{}", piped.stderr);
 
     let bench = Bench::start(plain(6)).await;
-    let program = bench.command(&bench.recovery(&[]));
+    let shown = Process::spawn(on_a_terminal(&bench, &bench.recovery(&[])));
+    let shown = shown.end().await.exits(0).stdout;
+    for stage in ["listing", "recovering", "downloading"] {
+        let is_bar = |line: &str| line.contains(stage) && line.contains(['━', '─']);
+        assert!(shown.split(['\r', '\n']).any(is_bar), "no bar of {stage} in {shown}");
+    }
+    bench.assert_all_recovered();
+}
+
+/// The command under a terminal of its own, whose screen is its stdout.
+fn on_a_terminal(bench: &Bench, arguments: &[&str]) -> Command {
+    let program = bench.command(arguments);
     let words = [program.as_std().get_program()].into_iter().chain(program.as_std().get_args());
     let quoted: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
     let mut terminal = Command::new("script");
-    terminal.args(["--quiet", "--return", "--command", &quoted.join(" "), "/dev/null"]);
+    terminal.args(["--quiet", "--flush", "--return", "--command", &quoted.join(" "), "/dev/null"]);
     prepare(&mut terminal, &bench.path(""));
-    let path = std::env::var("PATH").unwrap();
-    let shown = Process::spawn({
-        terminal.env("PATH", path).env("TERM", "xterm");
-        terminal
-    });
-    let shown = shown.end().await.exits(0).stdout;
-    for stage in ["listing", "recovering", "downloading", "━"] {
-        assert!(shown.contains(stage), "no {stage} in {shown}");
+    terminal.env("PATH", std::env::var("PATH").unwrap()).env("TERM", "xterm");
+    terminal
+}
+
+/// A run that is watched until somebody cancels it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_watched_a_line_at_a_time_or_in_one_place() {
+    let bench = Bench::start(plain(4)).await;
+    bench.run(&bench.recovery(&["--detach"])).await.exits(0);
+    let run = bench.newest_run().await;
+
+    let mut watch = bench.command(&["status", &run, "--watch", "--json"]);
+    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut screen = on_a_terminal(&bench, &["status", &run, "--watch"]);
+    let mut screen = screen.stdout(Stdio::piped()).spawn().unwrap();
+    let mut drawn = BufReader::new(screen.stdout.take().unwrap());
+    for _ in 0..2 {
+        let told: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!((&told["id"], &told["counts"]["pending"]), (&json!(run), &json!(4)));
     }
-    bench.assert_all_recovered();
+    let mut seen = Vec::new();
+    while seen.windows(7).filter(|shown| *shown == b"\x1b[H\x1b[2J").count() < 2 {
+        assert_ne!(
+            drawn.read_until(b'\n', &mut seen).await.unwrap(),
+            0,
+            "{}",
+            String::from_utf8_lossy(&seen)
+        );
+    }
+
+    bench.run(&["cancel", &run]).await.exits(0);
+    let mut last = Value::Null;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        last = serde_json::from_str(&line).unwrap();
+    }
+    assert_eq!(last["state"], "cancelled");
+    assert!(watch.wait().await.unwrap().success());
+    drawn.read_to_end(&mut seen).await.unwrap();
+    assert!(screen.wait().await.unwrap().success());
+    let seen = String::from_utf8(seen).unwrap();
+    let frames: Vec<&str> = seen.split("\x1b[H\x1b[2J").skip(1).collect();
+    for frame in &frames {
+        assert!(frame.starts_with(&format!("run {run} is ")), "{frame}");
+        assert_eq!(frame.matches("listed 4").count(), 1, "{frame}");
+    }
+    assert!(frames.last().unwrap().contains("is cancelled"), "{seen}");
+    // Into a file nothing is drawn.
+    let piped = bench.run(&["status", &run, "--watch"]).await.exits(0).stdout;
+    assert!(!piped.contains('\x1b') && piped.contains("meetings/s on average"), "{piped}");
+}
+
+/// What goes wrong scrolls by above the bars, which stay whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_scroll_by_above_the_bars() {
+    let mut bench = Bench::start(plain(6)).await;
+    bench.set("queue.max_attempts", "1");
+    bench.simulator.set_faults(Faults { server_error: 1.0, ..Faults::default() });
+    let uuid = bench.simulator.truth().next().unwrap().uuid;
+    let shown = Process::spawn(on_a_terminal(&bench, &["recover", "--meeting", &uuid]));
+    let shown = shown.end().await.exits(3).stdout;
+    let warned: Vec<&str> = shown.split(['\r', '\n']).filter(|line| line.contains("WARN")).collect();
+    assert!(!warned.is_empty(), "{shown}");
+    for line in warned {
+        assert!(!line.contains('━') && !line.contains("recovering  "), "a bar in: {line}");
+    }
+    for words in ["recovering", "/s", "1 failed"] {
+        assert!(shown.contains(words), "no {words} in {shown}");
+    }
 }
 
 /// Where files lie and how the clocks stand, beside what is listed.
@@ -149,4 +220,77 @@ async fn the_doctor_looks_at_hosts_and_clocks() {
     bench.set("zoom.download_hosts", "[\"zoom.us\"]");
     let ill = bench.run(&["doctor"]).await.exits(1).stdout;
     assert!(ill.contains("FAIL  download hosts files lie at 127.0.0.1, which zoom.download_hosts"), "{ill}");
+}
+
+/// A line each of what is not as it has to be, by its name; and nothing is left behind where nothing was.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_makes_nothing_and_names_what_is_wrong() {
+    let mut bench = Bench::start(plain(3)).await;
+    bench.set("contacts.url", &text(&format!("sqlite://{}", bench.path("new/contacts.db").display())));
+    bench.unset("contacts.token");
+    let well = bench.run(&["doctor"]).await.exits(0).stdout;
+    assert_eq!(well.matches("is not there yet; the first recovery makes it").count(), 3, "{well}");
+    for name in ["queue.db", "new", "buffer"] {
+        assert!(!bench.path(name).exists(), "{name} was made");
+    }
+
+    bench.recover().await;
+    let ready = bench.run(&["doctor"]).await.exits(0).stdout;
+    assert!(ready.contains("0 unfinished") && ready.contains("can be written"), "{ready}");
+}
+
+/// As a newcomer types it, and then what it tells them to type.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_recovers_and_what_it_says_to_look_at_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: Vec<String>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recapture"));
+        prepare(command.args(arguments), folder.path());
+        Process::spawn(command).end()
+    };
+    let shown = run(vec!["demo".to_owned()]).await.exits(0);
+    for words in ["300", "recovered", "unavailable", "reconciled"] {
+        assert!(shown.stdout.to_lowercase().contains(words), "no {words} in: {}", shown.stdout);
+    }
+    let named = shown.stderr.split_once("Look around: ").unwrap().1.split(' ').next().unwrap();
+    assert!(folder.path().join(named).is_dir(), "{named}");
+    let commands: Vec<&str> = shown.stderr.lines().filter(|line| line.starts_with("  recapture ")).collect();
+    assert_eq!(commands.len(), 2, "{}", shown.stderr);
+    for command in commands {
+        run(command.split_whitespace().skip(1).map(str::to_owned).collect()).await.exits(0);
+    }
+}
+
+/// What is missing is named, each with what to do about it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_names_the_scope_the_clock_and_the_server_that_are_wrong() {
+    let redis = RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let mut bench = Bench::start(plain(3)).await;
+    bench.set("queue.url", &text(&redis.url()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  queue") && ill.contains("set it to noeviction"), "{ill}");
+    redis.tell(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    bench.run(&["doctor"]).await.exits(0);
+    redis.tell(&["CONFIG", "SET", "appendonly", "no"]).await;
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  queue") && ill.contains("appendonly"), "{ill}");
+
+    let scopes = ["archiving:read:list_archived_files:admin", "archiving:read:archived_files:admin"];
+    let few = Scenario { scopes: scopes.map(str::to_owned).to_vec(), ..plain(3) };
+    let ill = Bench::start(few).await.run(&["doctor"]).await.exits(1).stdout;
+    let lacking = "FAIL  zoom scopes    the app lacks archiving:read:archived_file_statistics:admin";
+    assert!(ill.contains(lacking), "{ill}");
+
+    // A buffer that is no folder, or lies below none.
+    let mut bench = Bench::start(plain(3)).await;
+    std::fs::write(bench.path("file"), "").unwrap();
+    bench.set("buffer.url", &text(&bench.path("file").display().to_string()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("FAIL  buffer") && ill.contains("file"), "{ill}");
+    bench.set("buffer.url", &text(&bench.path("file/below").display().to_string()));
+    let ill = bench.run(&["doctor"]).await.exits(1).stdout;
+    assert!(ill.contains("cannot be made") && ill.contains("Not a directory"), "{ill}");
+    let json = bench.run(&["doctor", "--json"]).await.exits(1).object();
+    let failed = json.as_array().unwrap().iter().filter(|found| found["ok"] == false);
+    assert_eq!(failed.map(|found| found["check"].clone()).collect::<Vec<_>>(), [json!("buffer")]);
 }

@@ -263,6 +263,8 @@ async fn a_file_that_grows_is_left_alone() {
             tokio::task::yield_now().await;
         }
     });
+    let by_name = bench.recover_csv(&bench.new_files().join("growing.csv")).await.exits(1);
+    by_name.tells(&["growing.csv is still being written; nothing was changed"]);
     let run = bench.recover_csv(&bench.new_files()).await.exits(0);
     writer.abort();
     run.tells(&["growing.csv is still being written"]);

@@ -62,7 +62,16 @@ async fn a_recovery_with_every_outcome_verifies_and_is_reported() {
     assert_eq!(rows("meeting,"), object["counts"]["detected"].as_u64().unwrap());
     assert!(rows("file,") >= object["counts"]["files"].as_u64().unwrap());
     let page = bench.run(&["report", run, "--format", "html"]).await.exits(0).stdout;
-    for words in ["<h2>Coverage</h2>", "<h2>Reasons</h2>", "archive_processing", "gone", "</html>"] {
+    for words in [
+        "<h2>Days</h2>",
+        "✓ proven listed",
+        "<h2>Coverage</h2>",
+        "<h2>Throughput</h2>",
+        "<h2>Reasons</h2>",
+        "archive_processing",
+        "gone",
+        "</html>",
+    ] {
         assert!(page.contains(words), "no {words}");
     }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"));

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use recapture_simulator::{Capture, FileState, TruthFile, TruthMeeting};
@@ -128,6 +128,20 @@ impl Bench {
             let expected = expected.unwrap_or_else(|| panic!("{} is no file", path.display()));
             assert_eq!(sha256_of(&path), expected, "{}", path.display());
         }
+    }
+
+    /// Everything that was given a final name, manifests included, as it was put there: by which file and when. The same
+    /// again under a name, whatever its bytes, is another.
+    pub(crate) fn commits(&self) -> BTreeMap<PathBuf, (u64, i64, i64)> {
+        let mut commits = BTreeMap::new();
+        walk(&self.buffer().join("meetings"), &mut |path, kind| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if kind.is_file() && !name.starts_with('.') && !name.ends_with(".part") {
+                let seen = std::fs::metadata(path).unwrap();
+                commits.insert(path.to_owned(), (seen.ino(), seen.mtime(), seen.mtime_nsec()));
+            }
+        });
+        commits
     }
 
     /// The files of meetings that stand under a final name, by their id.

@@ -98,3 +98,21 @@ async fn a_cancelled_file_is_left_alone_until_it_changes() {
     assert_eq!(bench.results("ids.results.csv").len(), 3);
     assert_eq!(bench.runs().await.len(), 2, "it was not begun anew by itself");
 }
+
+/// A file that could not be taken for a passing reason is taken once that has passed, though nobody touches it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_could_not_be_taken_is_taken_later() {
+    let bench = bench(2).await;
+    let text = list(&bench, 0..2);
+    let marker = bench.new_files().join(".ids.csv.taken");
+    std::fs::create_dir_all(&marker).unwrap();
+    bench.drop_csv("ids.csv", &text);
+    let mut service = Service::with(&bench, &[]).await;
+    service.process.said("left alone for a while").await;
+    std::fs::remove_dir(&marker).unwrap();
+    service.process.until(bench.moved("ids.csv")).await;
+    service.stopped().await;
+    assert_eq!(bench.runs().await.len(), 1);
+    bench.assert_moved("ids.csv", &text);
+    bench.assert_all_recovered();
+}

@@ -84,6 +84,7 @@ impl Bench {
             ("zoom.limits.heavy", "10000".to_owned()),
             ("zoom.stall_timeout", text("500ms")),
             ("zoom.processing_poll", text("1h")),
+            ("csv.settle", text("10ms")),
             ("contacts.url", text(&simulator.das_url())),
             ("contacts.token", text(simulator.das_token())),
             ("queue.url", text(&queue)),
@@ -293,6 +294,12 @@ impl Process {
 
     pub(crate) fn id(&self) -> i32 {
         self.child.id().unwrap().try_into().unwrap()
+    }
+
+    /// Whether a signal has stopped it.
+    pub(crate) fn stands_still(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.starts_with('T')
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

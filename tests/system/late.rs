@@ -42,6 +42,37 @@ async fn an_archive_that_is_being_made_waits_and_is_taken_as_soon_as_a_listing_s
     assert_eq!(bench.runs().await[1]["counts"]["recovered"], 4, "the books of the first run moved too");
 }
 
+/// It comes back by itself wherever a worker runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_looks_again_at_an_archive_that_was_being_made() {
+    let mut bench = Bench::start(Scenario { processing: 1.0, processing_reads: 2, ..plain(2) }).await;
+    bench.set("zoom.processing_poll", "'1s'");
+    bench.run(&bench.recovery(&["--detach"])).await.exits(0);
+    let mut worker = bench.spawn(&["worker"]);
+    worker.until(bench.simulator.wait_for(|counts| counts.das_puts.len() >= 2)).await;
+    worker.signal(rustix::process::Signal::TERM);
+    worker.end().await.exits(0);
+    let counts = &bench.runs().await[0]["counts"];
+    assert_eq!((&counts["recovered"], &counts["pending"]), (&2.into(), &0.into()));
+    bench.assert_all_recovered();
+}
+
+/// What the deadline of a meeting is: when its archive was complete, and what Zoom keeps it for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_counts_from_the_completion_of_the_archive() {
+    let mut bench = Bench::start(plain(3)).await;
+    bench.set("zoom.retention", "'20d'");
+    let run = bench.recover().await.exits(0);
+    let told = report(&bench, &run).await;
+    let instant = |value: &Value| value.as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    for meeting in bench.meetings() {
+        let manifest = read_json(&bench.meeting_folder(&meeting).join("manifest.json"));
+        let of = told.iter().find(|told| told["meeting_uuid"] == meeting.uuid.as_str()).unwrap();
+        let completed = instant(&manifest["meeting"]["complete_time"]);
+        assert_eq!(instant(&of["deadline"]), completed + chrono::Duration::days(20), "{of}");
+    }
+}
+
 /// The deadline bounds the wait: what there is by then is stored, and the rest is told.
 #[tokio::test(flavor = "multi_thread")]
 async fn past_its_deadline_an_archive_is_taken_as_it_is() {

@@ -102,12 +102,17 @@ async fn a_disk_that_is_full_in_the_middle_of_a_file() {
 /// A listing tries again for a minute or two before it gives up: both ways at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_cannot_go_on() {
-    tokio::join!(pages_that_are_never_whole(), zoom_goes_down_in_the_middle_of_a_listing());
+    tokio::join!(
+        pages_that_are_never(Faults { malformed_page: 1.0, ..Faults::default() }),
+        pages_that_are_never(Faults { wrong_shape: 1.0, ..Faults::default() }),
+        zoom_goes_down_in_the_middle_of_a_listing()
+    );
 }
 
-async fn pages_that_are_never_whole() {
+/// Cut in two, or whole and something else: neither is a listing that holds nothing.
+async fn pages_that_are_never(readable: Faults) {
     let bench = Bench::start(plain(20)).await;
-    bench.simulator.set_faults(Faults { malformed_page: 1.0, relentless: true, ..Faults::default() });
+    bench.simulator.set_faults(Faults { relentless: true, ..readable });
 
     let stopped = bench.recover().await.exits(1);
 

@@ -122,6 +122,39 @@ async fn workers_that_are_all_told_to_stop_leave_nothing_behind() {
     assert!(sent * 100 <= wanted * 102, "{sent} bytes were sent for {wanted}");
 }
 
+/// The same when nothing can end within the drain: all of it goes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn downloads_that_hang_go_back_uncharged_when_all_workers_are_told_to_stop() {
+    let redis = RedisServer::start().await;
+    let mut bench = bench(tiny(48), &redis).await;
+    bench.set("worker.drain", "'1s'").set("queue.lease", "'60s'");
+    let detached = bench.run(&bench.recovery(&["--detach"])).await.exits(0).object();
+    bench.simulator.hold_downloads();
+    let workers: Vec<Process> = (0..4).map(|_| bench.spawn(&["worker"])).collect();
+    bench.simulator.wait_for(|counts| counts.downloads_now == 4 * 8 * 2).await;
+    for worker in &workers {
+        worker.signal(Signal::TERM);
+    }
+    for worker in workers {
+        worker.end().await.exits(0);
+    }
+    assert!(bench.parts().is_empty() && bench.final_files().is_empty());
+    assert_eq!(redis.tell(&["ZCARD", "{recapture}:leased"]).await, ":0", "a lease was left to run out");
+    bench.simulator.release_downloads();
+    let mut worker = bench.spawn(&["worker"]);
+
+    worker.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 48)).await;
+    let run = detached["id"].as_str().unwrap();
+    while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
+
+    bench.assert_all_recovered();
+    let report = bench.run(&["report", run, "--format", "json"]).await.exits(0).object();
+    let meetings = report["meetings"].as_array().unwrap();
+    assert!(meetings.iter().all(|meeting| meeting["starts"] == 1), "an attempt was charged: {meetings:?}");
+    worker.signal(Signal::TERM);
+    worker.end().await.exits(0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_workers_are_one_client_to_zoom() {
     let redis = RedisServer::start().await;
@@ -174,7 +207,9 @@ async fn a_worker_tells_its_health_and_metrics() {
     assert_eq!(get(&address, "/healthz").await.0, 200);
     assert_eq!(get(&address, "/readyz").await.0, 200);
     let healthcheck = ["healthcheck", "worker", "--set", &format!("worker.listen={address}")];
-    bench.run(&healthcheck).await.exits(0);
+    let mut behind_a_proxy = bench.command(&healthcheck);
+    behind_a_proxy.envs([("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9")]);
+    Process::spawn(behind_a_proxy).end().await.exits(0);
     bench.recover().await.exits(0);
     let (status, metrics) = get(&address, "/metrics").await;
 
@@ -194,7 +229,7 @@ async fn a_worker_tells_its_health_and_metrics() {
 }
 
 /// Where a worker serves its health, by its own word.
-async fn address_of(worker: &mut Process) -> String {
+pub(crate) async fn address_of(worker: &mut Process) -> String {
     let line = worker.line_with("serving /healthz").await;
     let line: Value = serde_json::from_str(&line).unwrap();
     line["address"].as_str().unwrap().to_owned()

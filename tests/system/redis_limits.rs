@@ -1,5 +1,6 @@
 //! Zoom's limits, shared by workers in many processes: used to the full, and kept.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use recapture_simulator::{Counts, Endpoint, Limits, RetryAfter};
@@ -33,12 +34,17 @@ async fn the_allowed_rate_is_used_while_there_is_work() {
 
     let asked = |wanted: u64| move |counts: &Counts| counts.requests(Endpoint::Metadata) >= wanted;
     producer.until(bench.simulator.wait_for(asked(50))).await;
+    let questions = redis.counting(&["EVALSHA", ":lane:light"]).await;
     let began = Instant::now();
     producer.until(bench.simulator.wait_for(asked(300))).await;
     let rate = 250.0 / began.elapsed().as_secs_f64();
+    let questions = questions.load(Ordering::SeqCst);
     let run = producer.end().await.exits(0);
 
-    println!("{rate:.1} requests a second of {RATE} that are allowed");
+    println!(
+        "{rate:.1} requests a second of {RATE} that are allowed, {questions} questions of Redis for 250"
+    );
+    assert!(questions <= 125, "Redis was asked {questions} times for 250 requests");
     assert!(rate >= 0.95 * f64::from(RATE), "{rate:.1} of {RATE} were used");
     assert!(rate <= 1.02 * f64::from(RATE), "{rate:.1} of {RATE} were taken");
     assert_eq!(run.counts(), bench.expected_counts());
@@ -76,6 +82,33 @@ async fn daily_limit(form: RetryAfter) {
     let meetings = report["meetings"].as_array().unwrap();
     assert!(meetings.iter().all(|meeting| meeting["starts"] == 1), "waiting was charged");
     bench.assert_all_recovered();
+    stop(workers).await;
+}
+
+/// Zoom refuses one process once, and would serve all others: they hold back too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_one_process_holds_the_others_back() {
+    let redis = RedisServer::start().await;
+    let mut bench = bench(tiny(300), &redis).await;
+    // Slow enough that few are on their way at a time.
+    bench.set("zoom.limits.light", "20");
+    bench.run(&bench.recovery(&["--detach"])).await.exits(0);
+    let asked = bench
+        .simulator
+        .with_counts(|counts| counts.requests(Endpoint::List) + counts.requests(Endpoint::Statistics));
+    let daily = Some(u32::try_from(asked).unwrap() + 40);
+    bench.simulator.set_limits(Limits { daily, daily_reset_s: Some(4), ..Limits::default() });
+    let mut workers: Vec<Process> = (0..2).map(|_| bench.spawn(&["worker"])).collect();
+    workers[0].until(bench.simulator.wait_for(|counts| throttled(counts) > 0)).await;
+    let began = Instant::now();
+    bench.simulator.set_limits(Limits::default());
+    let before = bench.simulator.with_counts(|counts| counts.requests(Endpoint::Metadata));
+
+    let on_their_way = bench.simulator.wait_for(|counts| counts.requests(Endpoint::Metadata) > before + 5);
+    workers[1].until(on_their_way).await;
+
+    assert!(began.elapsed() >= Duration::from_secs(2), "Zoom was asked after {:?}", began.elapsed());
+    assert!(throttled(&bench.simulator.counts()) <= 5);
     stop(workers).await;
 }
 

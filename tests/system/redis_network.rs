@@ -41,10 +41,10 @@ async fn a_cut_that_outlasts_the_leases_costs_no_meeting_and_commits_none() {
     }
     // All leases ended at about the same time; of the few that were renewed last the handlers stop now too.
     bench.simulator.wait_for(|counts| counts.downloads_now == 0).await;
-    let committed = bench.final_files();
+    let committed = bench.commits();
     bench.simulator.release_downloads();
     as_long_as_asked(began).await;
-    assert_eq!(bench.final_files(), committed, "something was committed without a lease");
+    assert_eq!(bench.commits(), committed, "something was committed without a lease");
     assert!(bench.parts().is_empty(), "{:?}", bench.parts());
     assert!(redis.unfinished().await > 0);
     proxy.set(Weather::Fair);
@@ -129,20 +129,52 @@ async fn stands_still(bench: Bench) {
     bench.simulator.release_downloads();
     other.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 6)).await;
     while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
-    let committed = bench.final_files();
+    let committed = bench.commits();
 
     frozen.signal(Signal::CONT);
     frozen.said("a lease was lost").await;
     frozen.signal(Signal::TERM);
     frozen.end().await.exits(0);
 
-    assert_eq!(bench.final_files(), committed);
+    assert_eq!(bench.commits(), committed);
     bench.assert_all_recovered();
     assert_eq!(bench.runs().await[0]["counts"]["recovered"], 6);
     assert!(bench.simulator.counts().das_puts.values().all(|puts| *puts == 1), "it told the platform too");
     let report = bench.run(&["report", run, "--format", "json"]).await.exits(0).object();
     let meetings = report["meetings"].as_array().unwrap();
     assert!(meetings.iter().all(|meeting| meeting["starts"] == 2), "{meetings:?}");
+    other.signal(Signal::TERM);
+    other.end().await.exits(0);
+}
+
+/// The last moment: the file is verified, the next thing that the worker does is give it its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stood_still_before_its_rename_is_refused() {
+    let redis = RedisServer::start().await;
+    let bench = bench(tiny(1), &redis).await;
+    let detached = bench.run(&bench.recovery(&["--detach"])).await.exits(0).object();
+    let run = detached["id"].as_str().unwrap();
+    let mut worker = bench.command(&["worker"]);
+    worker.env("RECAPTURE_STOP_AT", "before-rename");
+    let mut late = Process::spawn(worker);
+    while !late.stands_still() {
+        late.until(tokio::task::yield_now()).await;
+    }
+    let mut other = bench.spawn(&["worker"]);
+    other.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 1)).await;
+    while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
+    bench.assert_all_recovered();
+    let committed = bench.commits();
+
+    late.signal(Signal::CONT);
+    late.said("a lease was lost").await;
+    late.signal(Signal::TERM);
+    late.end().await.exits(0);
+
+    assert_eq!(bench.commits(), committed, "it gave a name to what was not its own any more");
+    assert!(bench.parts().is_empty());
+    assert!(bench.simulator.counts().das_puts.values().all(|puts| *puts == 1), "it told the platform too");
+    assert_eq!(bench.runs().await[0]["counts"]["recovered"], 1);
     other.signal(Signal::TERM);
     other.end().await.exits(0);
 }

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -57,6 +59,24 @@ impl RedisServer {
         stream.read_line(&mut answer).await.unwrap();
         assert!(!answer.starts_with('-'), "{words:?}: {answer}");
         answer.trim_end().to_owned()
+    }
+
+    /// Counts the commands whose line in `MONITOR` the words are all part of, from now on.
+    pub(crate) async fn counting(&self, words: &'static [&'static str]) -> Arc<AtomicU64> {
+        let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.unwrap());
+        stream.write_all(b"MONITOR\r\n").await.unwrap();
+        let mut lines = stream.lines();
+        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("+OK"));
+        let count = Arc::<AtomicU64>::default();
+        let counting = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if words.iter().all(|word| line.contains(word)) {
+                    counting.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        });
+        count
     }
 
     /// Unfinished meetings on the queue.

@@ -50,6 +50,11 @@ async fn it_answers_a_supervisor_and_stops_when_told() {
     assert_eq!(status, 200);
     assert!(metrics.contains("recapture_queue_jobs{state=\"ready\"} 0"), "{metrics}");
     assert_eq!(service.get("/elsewhere").await.0, 404);
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/login", "/v1/workers", "/elsewhere"] {
+        let request = recapture_core::http::client().unwrap().get(format!("{}{path}", service.url));
+        let answer = request.header("x-request-id", "probe-1").send().await.unwrap();
+        assert_eq!(answer.headers()["x-request-id"], "probe-1", "{path}");
+    }
     service.stopped().await;
 }
 

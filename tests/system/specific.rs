@@ -83,6 +83,48 @@ async fn a_number_without_the_scope_for_it_stops_the_run_and_costs_no_row() {
     bench.assert_all_recovered();
 }
 
+/// What Zoom refuses, or fails at again and again, is said of that row alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_zoom_will_not_answer_stops_no_other() {
+    let mut bench = Bench::start(plain(8)).await;
+    bench.set("queue.max_attempts", "1");
+    let meetings = bench.meetings();
+    let number = meetings[0].number.unwrap().to_string();
+    let ids = [number.clone(), meetings[1].uuid.clone(), meetings[2].uuid.clone()];
+    for (id, answer) in ids.iter().zip([(400, 12702), (500, 500), (400, 300)]) {
+        bench.simulator.set_answer(id, Some(answer));
+    }
+    let text = format!("meeting_uuid\n{number}\n{}", list(&meetings[1..]).split_once('\n').unwrap().1);
+    let path = bench.drop_csv("ids.csv", &text);
+    let run = bench.recover_csv(&path).await.exits(4);
+    let expected = [("listed", 8), ("indeterminate", 1), ("missing", 7), ("recovered", 5), ("failed", 2)];
+    for (name, count) in expected {
+        assert_eq!(run.counts()[name], count, "{name}");
+    }
+    run.tells(&["ids.csv stays where it is", "of 1 more nobody could tell"]);
+    bench.assert_open("ids.csv");
+
+    for id in &ids {
+        bench.simulator.set_answer(id, None);
+    }
+    let run = bench.recover_csv(&path).await.exits(0);
+    assert_eq!((run.counts()["present"], run.counts()["recovered"]), (5, 3));
+    bench.assert_moved("ids.csv", &text);
+    bench.assert_all_recovered();
+}
+
+/// Whether a meeting is a loss does not depend on how it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_that_an_earlier_run_recorded_is_remembered() {
+    let mut bench = Bench::start(Scenario { gone_meetings: 1.0, ..plain(2) }).await;
+    bench.set("zoom.retention", "'60s'");
+    bench.recover().await.exits(3);
+    let meetings = bench.meetings();
+    let run = bench.run(&["recover", "--json", "--meeting", &meetings[0].uuid, UNKNOWN]).await.exits(3);
+    let expected = [("listed", 2), ("missing", 2), ("detected", 2), ("expired", 1), ("unavailable", 1)];
+    assert_eq!(run.counts(), counts(&expected));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_on_the_way_change_no_row() {
     let bench = Bench::start(plain(60)).await;

@@ -9,18 +9,28 @@ use crate::harness::{Bench, Process, plain, walk};
 
 const BOTH: [&str; 4] = ["before-registration", "registered", "end-recorded", "settled"];
 
-const FOLDER: [&str; 8] = [
+/// The first manifest of a meeting is written where none is, its second replaces that; `:2` is the second.
+const FOLDER: [&str; 17] = [
     "part-created",
     "body",
     "before-fsync",
     "after-fsync",
     "before-rename",
     "after-rename",
+    "after-rename:3",
     "manifest-part",
     "manifest-renamed",
+    "manifest-part:2",
+    "manifest-renamed:2",
+    "manifest-part:3",
+    "lines-written:3",
+    "lines-durable:3",
+    "answer-part",
+    "answer-renamed",
+    "answer-renamed:2",
 ];
 
-const OBJECTS: [&str; 9] = [
+const OBJECTS: [&str; 16] = [
     "upload-begun",
     "upload-noted",
     "upload-part",
@@ -30,7 +40,18 @@ const OBJECTS: [&str; 9] = [
     "after-put",
     "manifest-before-put",
     "manifest-after-put",
+    "manifest-before-put:2",
+    "manifest-after-put:2",
+    "answer-before-put",
+    "answer-after-put",
+    "segment-before-put:2",
+    "segment-after-put:2",
+    "after-put:2",
 ];
+
+/// A run that is closed and not sealed cannot be told from one whose seal was removed, and verify says so.
+const SEALS: [(&str, i32); 4] =
+    [("seal-part", 4), ("seal-renamed", 0), ("seal-before-put", 4), ("seal-after-put", 0)];
 
 /// So many at once: most of a case is waiting for the dead worker's lease to end.
 const AT_ONCE: usize = 6;
@@ -80,6 +101,65 @@ async fn dies_and_mends(point: &str, mut bench: Bench) {
     bench.assert_mended().await;
     let now: Vec<_> = files.iter().map(|id| bench.simulator.file_count(id).started).collect();
     assert_eq!(now, fetched, "{point}: what stood under its final name was fetched again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_evidence_is_sealed() {
+    for (point, verifies) in SEALS {
+        let server = S3Server::start();
+        let bench = match point {
+            "seal-part" | "seal-renamed" => Bench::start(plain(2)).await,
+            _ => Bench::start_on_s3(plain(2), &server).await,
+        };
+        let mut command = bench.command(&bench.recovery(&[]));
+        command.env("RECAPTURE_DIE_AT", point);
+        assert_eq!(Process::spawn(command).end().await.code, None, "{point} was not reached");
+
+        let verified = bench.run(&["verify"]).await.exits(verifies);
+        assert_eq!(
+            verified.stdout.contains("FAIL  seal_lacking"),
+            verifies != 0,
+            "{point}: {}",
+            verified.stdout
+        );
+        assert_eq!(
+            verified.stdout.matches("FAIL").count(),
+            usize::from(verifies != 0),
+            "{}",
+            verified.stdout
+        );
+        let again = bench.recover().await.exits(0).counts();
+        assert_eq!((again["present"], again["detected"]), (2, 0), "{point}");
+        if !bench.is_on_s3() {
+            assert_eq!(bench.parts(), Vec::<std::path::PathBuf>::new(), "{point}");
+        }
+    }
+}
+
+/// The next purge ends what one began that was killed, and nothing of it is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_meeting_is_purged() {
+    for point in ["purge-file", "purge-file:2", "purge-manifest", "purge-manifest:2"] {
+        for on_s3 in [false, true] {
+            let server = S3Server::start();
+            let bench = if on_s3 {
+                Bench::start_on_s3(plain(2), &server).await
+            } else {
+                Bench::start(plain(2)).await
+            };
+            bench.recover().await.exits(0);
+            let purge = ["buffer", "purge", "--older-than", "0s"];
+            let mut command = bench.command(&purge);
+            command.env("RECAPTURE_DIE_AT", point);
+            assert_eq!(Process::spawn(command).end().await.code, None, "{point} was not reached");
+            bench.assert_final_names_verify();
+            assert!(!bench.final_files().is_empty() || point == "purge-manifest:2", "{point} came too late");
+
+            bench.run(&purge).await.exits(0);
+            assert_eq!(bench.final_files(), std::collections::BTreeMap::new(), "{point}");
+            bench.run(&["verify"]).await.exits(0);
+        }
+    }
 }
 
 impl Bench {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use recapture_core::buffer::BufferError;
 use recapture_core::contacts::ContactsError;
+use recapture_core::http;
 use recapture_core::zoom::{DownloadError, ZoomError};
 
 use crate::error::StepError;
@@ -100,6 +101,7 @@ fn of_download(error: &DownloadError) -> Disposition {
         | DownloadError::AddressExpired { .. }
         | DownloadError::Truncated { .. }
         | DownloadError::Stalled { .. }
+        | DownloadError::TooSlow { .. }
         | DownloadError::NotTheFile { .. } => RETRY,
         DownloadError::Zoom(error) => of_zoom(error),
     }
@@ -141,13 +143,12 @@ fn of_contacts(error: &ContactsError) -> Disposition {
 }
 
 /// For how long no meeting would fare better, if Zoom has closed the door for longer than a worker holds a meeting: the
-/// daily limit, most of all. The pool begins nothing until then, instead of taking every job up to put it back.
+/// daily limit, most of all. The pool begins nothing until then, instead of taking every job up to put it back. What a
+/// download's host says is about that download: whoever a redirect leads to must not close the pool.
 pub fn closed_for(error: &StepError, now: DateTime<Utc>) -> Option<Duration> {
-    let (StepError::Zoom(zoom) | StepError::Download { error: DownloadError::Zoom(zoom), .. }) = error else {
-        return None;
-    };
-    let ZoomError::RateLimited { until, .. } = zoom else { return None };
-    (*until - now).to_std().ok().filter(|wait| *wait > LONGEST_IN_PLACE)
+    let StepError::Zoom(ZoomError::RateLimited { until, .. }) = error else { return None };
+    let wait = (*until - now).to_std().ok().filter(|wait| *wait > LONGEST_IN_PLACE)?;
+    Some(wait.min(http::LONGEST_WAIT))
 }
 
 /// When a job that failed for the `starts`-th time runs again: doubling from five seconds to five minutes, spread over

@@ -2,7 +2,8 @@
 //! `server.listen`.
 //!
 //! *Healthy* means that the process works or waits to work; a pool that is dead ends the process, so that a supervisor
-//! restarts it. *Ready* means that it could take a job now: the queue answers and the pool is not halted.
+//! restarts it. *Ready* means that it could take a job now: the queue answers, the pool's own calls
+//! of it succeed (one that can be read and not written gives no jobs), and the pool is not halted.
 //! A pool some of whose meetings wait for room in the buffer is ready for the others, and says how many wait.
 
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use axum::routing::get;
 use chrono::Utc;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use recapture_core::metrics;
-use recapture_core::queue::{Depth, Queue};
+use recapture_core::queue::{Depth, Queue, QueueError};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -88,13 +89,13 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
             &metrics::LIMIT_WAIT_BUCKETS,
         )?
         .install_recorder()?;
-    metrics::describe();
+    metrics::begin();
     Ok(handle)
 }
 
 async fn ready(State(health): State<Health>) -> impl IntoResponse {
     if let Some(cause) = health.halted.borrow().clone() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("the pool is halted: {cause}\n"));
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("no meeting is begun: {cause}\n"));
     }
     match tokio::time::timeout(QUEUE_WITHIN, health.queue.depth()).await {
         Ok(Ok(_)) => (StatusCode::OK, format!("ok\n{}", short_of_room(&health.ports))),
@@ -117,30 +118,28 @@ fn short_of_room(ports: &Ports) -> String {
 
 #[allow(clippy::cast_precision_loss, reason = "gauges are floats")]
 fn show(depth: &Depth) {
-    let states = [
-        ("ready", depth.ready),
-        ("leased", depth.leased),
-        ("delayed", depth.delayed),
-        ("held", depth.held),
-        ("dead", depth.dead),
-    ];
     let now = Utc::now();
     let seconds = |span: chrono::Duration| span.num_milliseconds() as f64 / 1000.0;
     metrics::queue_looked_at(
-        &states,
+        [depth.ready, depth.leased, depth.delayed, depth.held, depth.dead],
         depth.nearest_deadline.map(|at| seconds(at - now)),
         depth.oldest.map(|at| seconds(now - at)),
     );
 }
 
 async fn render(State(health): State<Health>) -> impl IntoResponse {
-    // Without the queue the other figures are worth all the more.
-    if let Ok(Ok(depth)) = tokio::time::timeout(QUEUE_WITHIN, health.queue.depth()).await {
-        show(&depth);
-    }
-    let soon = health.queue.lost_by(Utc::now() + chrono::Duration::hours(24));
-    if let Ok(Ok(meetings)) = tokio::time::timeout(QUEUE_WITHIN, soon).await {
-        metrics::lost_soon(meetings);
+    let look = async {
+        let depth = health.queue.depth().await?;
+        let soon = health.queue.lost_by(Utc::now() + chrono::Duration::hours(24)).await?;
+        Ok::<_, QueueError>((depth, soon))
+    };
+    match tokio::time::timeout(QUEUE_WITHIN, look).await {
+        Ok(Ok((depth, soon))) => {
+            show(&depth);
+            metrics::lost_soon(soon);
+        }
+        // Without the queue the other figures are worth all the more.
+        _ => metrics::queue_is_away(),
     }
     // Shows the figure of this instant.
     health.ports.room.waiting();

@@ -5,6 +5,7 @@
 
 pub mod disposition;
 pub mod error;
+pub mod files_so_far;
 pub mod halt;
 pub mod health;
 pub mod ports;
@@ -23,7 +24,7 @@ use recapture_core::contacts::{Contacts, ContactsError};
 use recapture_core::evidence::Evidence;
 use recapture_core::http::{self, HttpError};
 use recapture_core::metrics;
-use recapture_core::queue::{PoolSettings, Queue, QueueError, QueueSettings, WorkerId};
+use recapture_core::queue::{self, PoolSettings, Queue, QueueError, QueueSettings, WorkerId};
 use recapture_core::reason::Cause;
 use recapture_core::zoom::{Sharing, Zoom};
 use tokio::sync::{Semaphore, watch};
@@ -87,7 +88,7 @@ pub async fn open(config: &Config) -> Result<Opened, OpenError> {
     let queue = Queue::open(&queue_settings(config)).await?;
     queue.belong_to(&account).await?;
     let sharing = queue.shared_connection().map(|link| Sharing::new(link, &credentials));
-    let zoom = Zoom::new(&config.zoom, credentials, config.security.allow_http, sharing)?;
+    let zoom = Zoom::new(&config.zoom, credentials, &config.security, sharing)?;
     let worker = WorkerId::new();
     let evidence = Evidence::new(buffer.clone(), worker.as_str(), config.evidence.key.clone());
     evidence.tidy().await?;
@@ -132,13 +133,23 @@ pub async fn run_pool(
     config: &Config,
     stop: &CancellationToken,
 ) -> Result<PoolEnd, QueueError> {
+    run_pool_telling(opened, config, stop, &watch::Sender::new(None)).await
+}
+
+/// The same; `trouble` is why the queue gives no jobs, for as long as it does not answer as it should.
+async fn run_pool_telling(
+    opened: &Opened,
+    config: &Config,
+    stop: &CancellationToken,
+    trouble: &watch::Sender<Option<String>>,
+) -> Result<PoolEnd, QueueError> {
     let stop_or_halt = stop.child_token();
     let halt = Halt::new(stop_or_halt.clone());
     let settings = PoolSettings { concurrency: config.worker.concurrency, drain: config.worker.drain };
     let (ports, halting) = (Arc::clone(&opened.ports), halt.clone());
     let handler = move |held| work::work(Arc::clone(&ports), halting.clone(), held);
-    let (queue, worker) = (opened.queue.clone(), opened.worker.clone());
-    let pool = recapture_core::queue::run_pool(queue, worker, settings, stop_or_halt, handler);
+    let (jobs, worker) = (opened.queue.clone(), opened.worker.clone());
+    let pool = queue::run_pool_telling(jobs, worker, settings, stop_or_halt, trouble.clone(), handler);
     let ended = tokio::select! {
         ended = pool => ended,
         never = seal_regularly(&opened.ports.evidence) => match never {},
@@ -168,7 +179,7 @@ pub async fn run(config: &Config, stop: CancellationToken) -> Result<(), OpenErr
     Ok(())
 }
 
-/// Works until `stop`. What halts the pool is said to `halted` and in the log, and looked at again after a pause, which
+/// Works until `stop`. What halts the pool, or keeps the queue from giving it jobs, is said to `halted` and in the log, and looked at again after a pause, which
 /// is how a process with other duties beside the pool has it. Fails when the pool is dead.
 pub async fn work_on(
     opened: &Opened,
@@ -179,7 +190,7 @@ pub async fn work_on(
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        match run_pool(opened, config, stop).await? {
+        match run_pool_telling(opened, config, stop, halted).await? {
             PoolEnd::Stopped => return Ok(()),
             PoolEnd::Halted(cause) => {
                 // A pool that worked for a while before it halted met a new trouble, not the old one again.

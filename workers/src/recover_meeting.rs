@@ -28,6 +28,7 @@ use tracing::{Instrument, info_span};
 
 use crate::disposition::{Disposition, decide};
 use crate::error::StepError;
+use crate::files_so_far::{FilesSoFar, file_end};
 use crate::ports::Ports;
 use crate::steps::{download, ingest, metadata, register};
 
@@ -38,6 +39,8 @@ pub struct Assignment<'a> {
     pub run: &'a RunId,
     pub worker: &'a str,
     pub fence: u64,
+    /// Where the attempt tells which files it has.
+    pub files: &'a FilesSoFar,
     /// Whether the lease still stands, by this machine's own clock.
     pub held: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -84,6 +87,7 @@ pub async fn recover_meeting(ports: &Ports, job: &Assignment<'_>) -> Result<Ende
         Err(error) => return Err(error),
     };
     let mut ingested = ingest::ingest(ports, job, &meeting).instrument(info_span!("ingest")).await?;
+    job.files.found(&ingested.manifest.files);
     let lacking = std::mem::take(&mut ingested.lacking);
     let fetched = download::fetch_all(ports, job, &ingested.folder, &ingested.version, lacking).await;
     let mut manifest = ingested.manifest;
@@ -166,19 +170,5 @@ fn nothing_to_fetch(manifest: &Manifest, wanted: &Wanted, processing: bool) -> C
         (None, _) => {
             Cause::new(Reason::ArchiveEmpty, "Zoom's archive of the meeting is complete and holds no file")
         }
-    }
-}
-
-fn file_end(record: &FileRecord) -> FileEnd {
-    let unavailable = (record.state == FileRecordState::Unavailable)
-        .then(|| Cause::new(record.reason.unwrap_or(Reason::Gone), format!("file {}", record.file_id)));
-    FileEnd {
-        file_id: record.file_id.clone(),
-        path: record.path.clone(),
-        size: record.size,
-        listed_size: record.listed_size,
-        sha256: record.sha256.clone(),
-        downloaded_at: record.downloaded_at,
-        unavailable,
     }
 }

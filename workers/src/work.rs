@@ -10,35 +10,45 @@ use recapture_core::evidence::{Attempt, AttemptEnd, Entry, MeetingEnd};
 use recapture_core::failpoint;
 use recapture_core::metrics;
 use recapture_core::queue::{Fate, HeldJob, Interruption, Moved, Settled, Settlement};
-use recapture_core::reason::{Cause, Outcome};
+use recapture_core::reason::{Cause, Outcome, Reason};
+use recapture_core::run::RunId;
 use recapture_core::trace;
 use tracing::{Instrument, info, info_span, warn};
 
 use crate::disposition::{self, Disposition, decide};
 use crate::error::StepError;
+use crate::files_so_far::FilesSoFar;
 use crate::halt::Halt;
 use crate::ports::Ports;
 use crate::recover_meeting::{Assignment, Ended, recover_meeting};
+
+/// An attempt, for those who tell of it.
+struct Tried {
+    began: Instant,
+    began_at: DateTime<Utc>,
+    files: FilesSoFar,
+}
 
 /// Does the job and settles it. Never fails: what happened is in the books, in the evidence and in the log.
 pub async fn work(ports: Arc<Ports>, halt: Halt, held: HeldJob) {
     let span = info_span!("meeting", uuid = %held.payload().uuid, run = %held.owner(), start = held.starts());
     trace::join(&span, held.owner(), &held.payload().uuid);
     async {
-        let began = Instant::now();
-        let result = attempt(&ports, &held).await;
-        settle(&ports, &halt, held, result, began).await;
+        let tried = Tried { began: Instant::now(), began_at: Utc::now(), files: FilesSoFar::default() };
+        let result = attempt(&ports, &held, &tried.files).await;
+        settle(&ports, &halt, held, result, &tried).await;
     }
     .instrument(span)
     .await;
 }
 
-async fn attempt(ports: &Ports, held: &HeldJob) -> Result<Ended, StepError> {
+async fn attempt(ports: &Ports, held: &HeldJob, files: &FilesSoFar) -> Result<Ended, StepError> {
     let job = Assignment {
         payload: held.payload(),
         run: held.owner(),
         worker: held.lease().worker.as_str(),
         fence: held.lease().fence,
+        files,
         held: Arc::new(held.proof()),
     };
     let recovery = AssertUnwindSafe(recover_meeting(ports, &job)).catch_unwind();
@@ -52,56 +62,64 @@ async fn attempt(ports: &Ports, held: &HeldJob) -> Result<Ended, StepError> {
     }
 }
 
-async fn settle(ports: &Ports, halt: &Halt, held: HeldJob, result: Result<Ended, StepError>, began: Instant) {
+async fn settle(ports: &Ports, halt: &Halt, held: HeldJob, result: Result<Ended, StepError>, tried: &Tried) {
     let now = Utc::now();
-    let settlement = match result {
-        Ok(ended) => match record_end(ports, &held, &ended, began).await {
+    let (settlement, cause) = match result {
+        Ok(ended) => match record_end(ports, &held, &ended, tried.began).await {
             Ok(()) => {
                 failpoint::reach("end-recorded");
-                finish(&ended)
+                (finish(&ended), None)
             }
             Err(error) => {
                 halt.raise(error.cause());
-                Fate::Release.into()
+                (Fate::Release.into(), Some(error.cause()))
             }
         },
         Err(error) => {
             if let Some(wait) = disposition::closed_for(&error, now) {
                 hold_back(&held, &error, wait);
             }
-            after(ports, halt, &error, &held, now).await
+            (after(ports, halt, &error, &held, now).await, Some(error.cause()))
         }
     };
-    let (payload, owner, starts) = (held.payload().clone(), held.owner().clone(), held.starts());
-    let (worker, fence, cause) = (held.lease().worker.to_string(), held.lease().fence, cause_of(&settlement));
-    record_attempt(ports, &held, &settlement.fate).await;
-    let dead = matches!(settlement.fate, Fate::Dead { .. });
+    let attempt = attempt_line(&held, tried);
+    if let Some(cause) = &cause {
+        record_attempt(ports, held.owner(), &attempt, &settlement.fate, cause).await;
+    }
+    let owner = held.owner().clone();
     let fate = settlement.fate.clone();
     let settled = held.settle(settlement).await;
     failpoint::reach("settled");
-    measure(&fate, settled, began);
+    measure(&fate, settled, tried.began);
     match settled {
-        Settled::Done if !dead => {}
-        // Dead jobs stay in the queue's books with their cause; the line is for readers of the evidence alone.
-        Settled::Done | Settled::Died => {
-            let end = MeetingEnd {
-                meeting: payload.uuid,
-                outcome: Outcome::Failed,
-                cause,
-                starts,
-                worker,
-                fence,
-                manifest: None,
-                manifest_sha256: None,
-                folder: None,
-                files: Vec::new(),
-                took_ms: milliseconds(began),
-            };
-            if let Err(error) = ports.evidence.append_durably(&owner, vec![Entry::Ended(end)]).await {
-                warn!(%error, "the evidence of a failed meeting was not written");
-            }
+        Settled::Done if !matches!(fate, Fate::Dead { .. }) => {}
+        Settled::Done | Settled::Died => record_failure(ports, &owner, attempt, cause, tried).await,
+        Settled::Lost => {
+            info!("another worker has the meeting now; nothing was changed");
+            let lost = Attempt { end: AttemptEnd::Lost, cause: StepError::LeaseLost.cause(), ..attempt };
+            append(ports, &owner, lost).await;
         }
-        Settled::Lost => info!("another worker has the meeting now; nothing was changed"),
+    }
+}
+
+/// Dead jobs stay in the queue's books with their cause; the line is for readers of the evidence alone.
+async fn record_failure(ports: &Ports, owner: &RunId, attempt: Attempt, cause: Option<Cause>, tried: &Tried) {
+    let end = MeetingEnd {
+        meeting: attempt.meeting,
+        outcome: Outcome::Failed,
+        cause,
+        starts: attempt.starts,
+        worker: attempt.worker,
+        fence: attempt.fence,
+        manifest: None,
+        manifest_sha256: None,
+        folder: None,
+        // What is stored is not fetched again by a retry.
+        files: tried.files.all(),
+        took_ms: attempt.took_ms,
+    };
+    if let Err(error) = ports.evidence.append_durably(owner, vec![Entry::Ended(end)]).await {
+        warn!(%error, "the evidence of a failed meeting was not written");
     }
 }
 
@@ -156,7 +174,9 @@ async fn after(
         }
         Disposition::Snooze { until } => {
             let poll = chrono::Duration::from_std(ports.settings.processing_poll);
-            let until = until.unwrap_or(now + poll.unwrap_or(chrono::Duration::minutes(5)));
+            // At its deadline what there is of an archive is taken, not at the look after it.
+            let look = now + poll.unwrap_or(chrono::Duration::minutes(5));
+            let until = until.unwrap_or_else(|| look.min(held.payload().deadline));
             info!(%cause, until = %recapture_core::period::stamp(until), "waiting");
             Fate::Snooze { until, cause }
         }
@@ -186,31 +206,42 @@ fn finish(ended: &Ended) -> Settlement {
     }
 }
 
-fn cause_of(settlement: &Settlement) -> Option<Cause> {
-    match &settlement.fate {
-        Fate::Retry { cause, .. } | Fate::Snooze { cause, .. } | Fate::Dead { cause } => Some(cause.clone()),
-        Fate::Finish { .. } | Fate::Release => None,
+/// An attempt as far as it is known before it is decided what becomes of it.
+fn attempt_line(held: &HeldJob, tried: &Tried) -> Attempt {
+    let files = tried.files.of_this_attempt();
+    let stored = files.iter().filter(|file| file.unavailable.is_none());
+    let bytes = stored.filter_map(|file| file.size).sum();
+    Attempt {
+        meeting: held.payload().uuid.clone(),
+        end: AttemptEnd::Release,
+        cause: StepError::Stopping.cause(),
+        again_at: None,
+        starts: held.starts(),
+        worker: held.lease().worker.to_string(),
+        fence: held.lease().fence,
+        began_at: Some(tried.began_at),
+        took_ms: milliseconds(tried.began),
+        bytes: (!files.is_empty()).then_some(bytes),
+        files,
     }
 }
 
 /// Tells how a job came back without an end. Nobody waits for the line to be durable: the job itself is.
-async fn record_attempt(ports: &Ports, held: &HeldJob, fate: &Fate) {
-    let (end, cause, again_at) = match fate {
-        Fate::Retry { at, cause } => (AttemptEnd::Retry, cause, Some(*at)),
-        Fate::Snooze { until, cause } => (AttemptEnd::Snooze, cause, Some(*until)),
-        Fate::Dead { cause } => (AttemptEnd::Dead, cause, None),
-        Fate::Finish { .. } | Fate::Release => return,
+async fn record_attempt(ports: &Ports, owner: &RunId, attempt: &Attempt, fate: &Fate, cause: &Cause) {
+    let (end, again_at) = match fate {
+        Fate::Retry { at, .. } => (AttemptEnd::Retry, Some(*at)),
+        Fate::Snooze { until, .. } => (AttemptEnd::Snooze, Some(*until)),
+        Fate::Dead { .. } => (AttemptEnd::Dead, None),
+        // Whoever lost the lease is told so when it gives the job back.
+        Fate::Release if cause.reason == Reason::LeaseLost => return,
+        Fate::Release => (AttemptEnd::Release, None),
+        Fate::Finish { .. } => return,
     };
-    let attempt = Attempt {
-        meeting: held.payload().uuid.clone(),
-        end,
-        cause: cause.clone(),
-        again_at,
-        starts: held.starts(),
-        worker: held.lease().worker.to_string(),
-        fence: held.lease().fence,
-    };
-    if let Err(error) = ports.evidence.append(held.owner(), vec![Entry::Attempt(attempt)]).await {
+    append(ports, owner, Attempt { end, cause: cause.clone(), again_at, ..attempt.clone() }).await;
+}
+
+async fn append(ports: &Ports, owner: &RunId, attempt: Attempt) {
+    if let Err(error) = ports.evidence.append(owner, vec![Entry::Attempt(attempt)]).await {
         warn!(%error, "the evidence of an attempt was not written");
     }
 }

@@ -44,6 +44,7 @@ fn download_errors() -> Vec<DownloadError> {
         DownloadError::Zoom(ZoomError::Transport { request: text(), detail: text() }),
         DownloadError::Truncated { expected: None, got: 0 },
         DownloadError::Stalled { got: 0, seconds: 0 },
+        DownloadError::TooSlow { got: 0, seconds: 0 },
         DownloadError::NotTheFile { found: text() },
         DownloadError::AddressExpired { status: 403 },
         DownloadError::Gone { status: 404 },
@@ -119,7 +120,7 @@ fn what(error: &StepError) -> &'static str {
         },
         StepError::Contacts(error) => contacts_words(error),
         StepError::SizeDiffers { .. } => {
-            "A file arrived whole, with another size than listed (accepted when it does so twice)"
+            "A file arrived whole, with another size than listed (accepted when it does so twice, and that is certainly all)"
         }
         StepError::FingerprintDiffers { .. } => {
             "A file's SHA-256 differs from Zoom's, and `zoom.fingerprint = \"require\"`"
@@ -134,12 +135,12 @@ fn what(error: &StepError) -> &'static str {
 fn zoom_words(error: &ZoomError) -> &'static str {
     match error {
         ZoomError::RateLimited { .. } => "Zoom: 429, a rate or daily limit",
-        ZoomError::Server { .. } => "Zoom: 5xx",
+        ZoomError::Server { .. } => "Zoom: 5xx, or 404 without a code of Zoom's",
         ZoomError::Transport { .. } => "No connection to Zoom's API, or it broke",
         ZoomError::Unreadable { .. } => "Zoom's answer cannot be read",
         ZoomError::TokenRefused(_) => "Zoom: 401 for a token that others use",
         ZoomError::PageTokenExpired(_) => "Zoom: the page token expired (the slice is listed anew)",
-        ZoomError::NotFound(_) => "Zoom: 404, the meeting is not known",
+        ZoomError::NotFound(_) => "Zoom: 404 with a code, the meeting is not known",
         ZoomError::Refused(_) => "Zoom: another 4xx",
         ZoomError::Unauthorized(_) => "Zoom refuses the credentials",
         ZoomError::ScopeMissing(_) => "Zoom: the app lacks a scope",
@@ -152,9 +153,12 @@ fn download_words(error: &DownloadError) -> &'static str {
         DownloadError::Zoom(error) => zoom_words(error),
         DownloadError::Truncated { .. } => "A body was cut (continued by range)",
         DownloadError::Stalled { .. } => "A body stood still (continued by range)",
+        DownloadError::TooSlow { .. } => "A body came too slowly (continued by range)",
         DownloadError::NotTheFile { .. } => "A page or another file came in place of the file",
         DownloadError::AddressExpired { .. } => "The download address expired (renewed)",
-        DownloadError::Gone { .. } => "The file is gone: 404 (of this file; the others are stored)",
+        DownloadError::Gone { .. } => {
+            "The file is gone: 404 for a new address as well (of this file; the others are stored)"
+        }
         DownloadError::ForeignHost { .. } => "A download leads to a host or scheme that is not allowed",
         DownloadError::RedirectLoop { .. } => "Too many redirects",
     }
@@ -218,6 +222,25 @@ fn the_documented_table_is_what_is_decided() {
         page == fresh,
         "docs/failures.md is not what disposition.rs decides; write it anew with UPDATE_DOCS=1"
     );
+}
+
+/// Zoom's own limit holds the whole pool, for as long as a day at most; that of a download's host holds that download.
+#[test]
+fn only_zoom_itself_closes_the_pool() {
+    use recapture_worker::disposition::closed_for;
+    let now = until();
+    let limited = |seconds| ZoomError::RateLimited {
+        until: now + chrono::Duration::seconds(seconds),
+        daily: true,
+        answer: answer(),
+    };
+    assert_eq!(closed_for(&limited(3600).into(), now), Some(std::time::Duration::from_secs(3600)));
+    assert_eq!(closed_for(&limited(5).into(), now), None, "waited for in place");
+    let longest = recapture_core::http::LONGEST_WAIT;
+    assert_eq!(closed_for(&limited(4_294_967_295).into(), now), Some(longest));
+    let download = StepError::Download { file_id: text(), error: limited(3600).into() };
+    assert_eq!(closed_for(&download, now), None);
+    assert_eq!(decide(&download), Disposition::Snooze { until: Some(now + chrono::Duration::hours(1)) });
 }
 
 #[test]

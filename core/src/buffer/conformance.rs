@@ -138,6 +138,7 @@ fn manifest(worker: &str, files: &[(&str, &Bytes)]) -> Manifest {
         downloaded_at: None,
         messages: None,
         listed_messages: None,
+        form: None,
     };
     Manifest {
         schema: SCHEMA.to_owned(),

@@ -11,8 +11,9 @@ use super::error::BufferError;
 use super::facts::{FileFacts, Reading};
 use super::folder_writer::FolderWriter;
 use super::layout::MeetingFolder;
-use super::manifest::{Manifest, ManifestState, ManifestVersion, StoredManifest};
+use super::manifest::{LARGEST_MANIFEST, Manifest, ManifestState, ManifestVersion, StoredManifest};
 use super::room::{Lack, Promised, Reservation};
+use crate::bounded;
 use crate::contact::Contact;
 use crate::digest;
 use crate::failpoint;
@@ -99,8 +100,16 @@ impl FolderBuffer {
     ) -> Result<Option<StoredManifest>, BufferError> {
         let path = self.folder(meeting).join(MANIFEST);
         let read = path.clone();
-        let Some(text) = blocking(&path, move || absent_is_none(std::fs::read(&read))).await? else {
-            return Ok(None);
+        let found = blocking(&path, move || match bounded::read(&read, LARGEST_MANIFEST) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Err(error.to_string()))),
+            other => Ok(absent_is_none(other)?.map(Ok)),
+        });
+        let text = match found.await? {
+            None => return Ok(None),
+            Some(Ok(text)) => text,
+            Some(Err(detail)) => {
+                return Err(BufferError::UnreadableManifest { path: path.display().to_string(), detail });
+            }
         };
         let manifest = Manifest::parse(&text, || path.display().to_string())?;
         let sha256 = digest::sha256(&text);
@@ -243,9 +252,13 @@ fn replace(
 ) -> io::Result<bool> {
     let folder = path.parent().unwrap_or(Path::new("."));
     create_folders(folder)?;
+    let [at_part, at_name] = match after {
+        Some(_) => ["manifest-part", "manifest-renamed"],
+        None => ["handover-part", "handover-renamed"],
+    };
     let written = create_new(part).and_then(|mut file| {
         file.write_all(text)?;
-        failpoint::reach("manifest-part");
+        failpoint::reach(at_part);
         file.sync_data()
     });
     let renamed = written.and_then(|()| {
@@ -265,7 +278,7 @@ fn replace(
         let _ = std::fs::remove_file(part);
     }
     let is_successor = renamed?;
-    failpoint::reach("manifest-renamed");
+    failpoint::reach(at_name);
     if names == Names::Durable {
         File::open(folder)?.sync_all()?;
     }
@@ -274,7 +287,7 @@ fn replace(
 
 /// Which manifest stands there.
 pub(super) fn version_at(path: &Path) -> io::Result<ManifestVersion> {
-    let stands = absent_is_none(std::fs::read(path))?;
+    let stands = absent_is_none(bounded::read(path, LARGEST_MANIFEST))?;
     Ok(ManifestVersion(stands.map(|text| digest::sha256(&text))))
 }
 

@@ -97,6 +97,12 @@ impl FolderWriter {
         if self.waiting_bytes >= PIECE { self.flush(false).await } else { Ok(()) }
     }
 
+    pub(super) fn sha256(&self) -> String {
+        let mut hasher = self.inner.as_ref().map(|inner| inner.hasher.clone()).unwrap_or_default();
+        self.waiting.iter().for_each(|piece| hasher.update(piece));
+        hasher.finish()
+    }
+
     /// Begins anew: the server would not continue.
     pub(super) async fn restart(&mut self) -> Result<(), BufferError> {
         self.waiting.clear();

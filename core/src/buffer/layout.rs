@@ -45,12 +45,14 @@ impl MeetingFolder {
     }
 }
 
-/// `<file id>.<ext>`. What is not a letter, a digit, `-`, `_` or an inner dot is replaced; an id that had to be
-/// changed gets the beginning of its hash, so that two ids never share a name.
+/// `<file id>.<ext>`. What is not a letter, a digit, `-`, `_` or a dot is replaced. Only ids of letters, digits, `-` and
+/// inner `_` are names as they stand; any other gets a `_` before it and the beginning of its hash behind it, so that two
+/// ids never share a name, and none has the manifest's.
 pub fn file_name(file_id: &str, extension: &str) -> String {
     let mut name: String = file_id.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
     name.truncate(LONGEST);
-    if name != file_id || name.starts_with('.') || name.is_empty() || name == "manifest" {
+    let is_taken = name.starts_with('_') || name.contains('.') || name == "manifest";
+    if name != file_id || name.is_empty() || is_taken {
         name =
             format!("_{}-{}", name.trim_start_matches('.'), &crate::digest::sha256(file_id.as_bytes())[..12]);
     }
@@ -86,6 +88,10 @@ mod tests {
         assert!(!file_name("../../etc/passwd", "../sh").contains('/'));
         assert_ne!(file_name("a/b", "txt"), file_name("a_b", "txt"));
         assert_ne!(file_name("manifest", "json"), "manifest.json");
+        assert_ne!(file_name("manifest.json", ""), "manifest.json");
+        assert_ne!(file_name("a.txt", ""), file_name("a", "txt"));
+        let replaced = file_name("a/b", "");
+        assert_ne!(file_name(&replaced, ""), replaced, "nobody can name a file as another's was changed");
         assert_ne!(file_name(&"x".repeat(200), "txt"), file_name(&"x".repeat(201), "txt"));
     }
 

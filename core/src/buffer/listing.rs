@@ -4,9 +4,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::BufferError;
-use super::folder::{FolderBuffer, MANIFEST, absent_is_none, blocking};
+use super::folder::{FolderBuffer, MANIFEST, absent_is_none, blocking, version_at};
 use super::layout::MeetingFolder;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, ManifestVersion};
+use crate::failpoint;
 use crate::run::RunId;
 
 impl FolderBuffer {
@@ -45,26 +46,41 @@ impl FolderBuffer {
         Ok(names.iter().filter_map(|name| MeetingFolder::parse(&format!("{day}/{name}"))).collect())
     }
 
-    /// The files that the manifest names, then the manifest, then the folder if nothing else is in it.
+    /// The files that the manifest names, then the manifest, then the folder if nothing else is in it; `TakenOver` if
+    /// another manifest stands there, or does by the time its turn comes.
+    ///
+    /// Accepted: a worker that has looked at the files, and names them after they are gone. What it writes tells of it:
+    /// its manifest stays, and does not verify.
     pub(super) async fn remove(
         &self,
         meeting: &MeetingFolder,
         manifest: &Manifest,
+        version: &ManifestVersion,
     ) -> Result<bool, BufferError> {
         let folder = self.folder(meeting);
         let files: Vec<PathBuf> = manifest.file_names().map(|name| folder.join(name)).collect();
-        blocking(&folder.clone(), move || {
+        let (path, version) = (folder.join(MANIFEST), version.clone());
+        let shown = folder.clone();
+        let removed = blocking(&shown, move || {
+            if version_at(&path)? != version {
+                return Ok(None);
+            }
             for file in files {
                 absent_is_none(std::fs::remove_file(file))?;
+                failpoint::reach("purge-file");
             }
-            absent_is_none(std::fs::remove_file(folder.join(MANIFEST)))?;
+            if version_at(&path)? != version {
+                return Ok(None);
+            }
+            absent_is_none(std::fs::remove_file(path))?;
+            failpoint::reach("purge-manifest");
             match std::fs::remove_dir(&folder) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+                Ok(()) => Ok(Some(true)),
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(Some(false)),
                 Err(error) => Err(error),
             }
-        })
-        .await
+        });
+        removed.await?.ok_or_else(|| BufferError::TakenOver { path: meeting.as_str().to_owned() })
     }
 }
 

@@ -47,6 +47,9 @@ impl ManifestVersion {
     pub const NONE: Self = Self(None);
 }
 
+/// More than any manifest has: what is larger is none of ours, and is not read.
+pub(super) const LARGEST_MANIFEST: u64 = 64 << 20;
+
 impl Manifest {
     /// Reads a manifest's text; `path` is for the words of the error.
     pub(super) fn parse(text: &[u8], path: impl FnOnce() -> String) -> Result<Self, BufferError> {
@@ -124,6 +127,9 @@ pub struct FileRecord {
     /// Messages that Zoom listed, where they differ from those counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_messages: Option<u64>,
+    /// What is odd about its form, where it is Zoom's file all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ pub(super) use self::upload::ObjectWriter;
 use super::error::BufferError;
 use super::facts::{FileFacts, Reading};
 use super::layout::MeetingFolder;
-use super::manifest::{Manifest, ManifestVersion, StoredManifest};
+use super::manifest::{LARGEST_MANIFEST, Manifest, ManifestVersion, StoredManifest};
 use crate::config;
 use crate::contact::Contact;
 use crate::failpoint;
@@ -66,8 +66,8 @@ const MANIFEST: &str = "manifest.json";
 /// The key of the metadata that holds the writer's mark.
 const WRITER: &str = "recapture-writer";
 
-/// More than any manifest has: an object that is larger is none of ours, and is not read.
-const LARGEST_MANIFEST: u64 = 64 << 20;
+/// More than any object has that is read into memory: one that is larger is none of ours, and is not read.
+const LARGEST_OBJECT: u64 = 256 << 20;
 
 /// A request that meets a broken connection or a busy store is sent again this often, within [`RETRY_WITHIN`]; what lasts
 /// longer is for `workers/src/disposition.rs` to decide. Without it a single reset would cost gigabytes of an upload.
@@ -222,6 +222,10 @@ impl ObjectBuffer {
         let Some(found) = absent_is_none(self.store.get(key).await).map_err(|error| failed(&error))? else {
             return Ok(None);
         };
+        if found.meta.size > LARGEST_OBJECT {
+            let detail = format!("it is larger than {LARGEST_OBJECT} bytes, and none of ours");
+            return Err(BufferError::Failed { path: self.shown(key), detail });
+        }
         let version = ManifestVersion(found.meta.e_tag.clone());
         let bytes = found.bytes().await.map_err(|error| failed(&error))?;
         Ok(Some((bytes, version)))

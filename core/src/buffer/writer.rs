@@ -91,6 +91,14 @@ impl PartWriter {
         &self.head
     }
 
+    /// The SHA-256 of the bytes taken so far.
+    pub fn sha256(&self) -> String {
+        match &self.to {
+            To::Folder(writer) => writer.sha256(),
+            To::Objects(writer) => writer.sha256(),
+        }
+    }
+
     /// After an error only [`restart`](Self::restart) helps.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), BufferError> {
         if self.head.len() < HEAD {

@@ -7,12 +7,13 @@ use percent_encoding::percent_decode_str;
 use toml::Value;
 use url::{Host, Url};
 
+use super::sections::Security;
 use super::values::{Expected, text};
 use crate::secret::Secret;
 
 /// An `https://` address; plain `http://` for hosts of this machine, and for others where it is allowed. Neither
 /// user nor password nor query: what is secret has a key of its own, which is masked.
-pub(super) fn web(allow_http: bool) -> impl Fn(&Value) -> Result<Url, Expected> {
+pub(super) fn web(security: &Security) -> impl Fn(&Value) -> Result<Url, Expected> + '_ {
     move |value| {
         let url = Url::parse(text(value)?).ok().filter(Url::has_host);
         let url = url.ok_or_else(|| Expected("an address such as https://host/path".to_owned()))?;
@@ -24,15 +25,19 @@ pub(super) fn web(allow_http: bool) -> impl Fn(&Value) -> Result<Url, Expected> 
         }
         match url.scheme() {
             "https" => Ok(url),
-            "http" if allow_http || is_this_machine(&url) => Ok(url),
+            "http" if may_be_clear(&url, security) => Ok(url),
             "http" => Err(Expected(
                 "https:// (plain http:// is for 127.0.0.1, [::1] and localhost, \
-                 elsewhere only with security.allow_http = true)"
+                 elsewhere only for security.http_hosts, or with security.allow_http = true)"
                     .to_owned(),
             )),
             _ => Err(Expected("an https:// address".to_owned())),
         }
     }
+}
+
+fn may_be_clear(url: &Url, security: &Security) -> bool {
+    is_this_machine(url) || url.host_str().is_some_and(|host| security.may_be_clear(host))
 }
 
 fn is_this_machine(url: &Url) -> bool {
@@ -57,12 +62,12 @@ const POSTGRES_PARAMETERS: [&str; 4] = ["sslcert", "sslkey", "sslmode", "sslroot
 /// A database of PostgreSQL; `None` for other schemes. As with `http://`, passwords and contacts cross a network in
 /// the clear only where that is allowed: other hosts than this machine must prove who they are, unless the address
 /// says that encryption alone will do.
-pub(super) fn postgres(address: &str, allow_http: bool) -> Option<Result<Url, Expected>> {
+pub(super) fn postgres(address: &str, security: &Security) -> Option<Result<Url, Expected>> {
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme));
-    is_postgres.then(|| checked_postgres(address, allow_http))
+    is_postgres.then(|| checked_postgres(address, security))
 }
 
-fn checked_postgres(address: &str, allow_http: bool) -> Result<Url, Expected> {
+fn checked_postgres(address: &str, security: &Security) -> Result<Url, Expected> {
     let expected = |text: &str| Expected(text.to_owned());
     let form = || expected("postgres://user@host:port/database");
     let mut url = Url::parse(address).ok().filter(Url::has_host).ok_or_else(form)?;
@@ -74,7 +79,7 @@ fn checked_postgres(address: &str, allow_http: bool) -> Result<Url, Expected> {
         return Err(expected("an address with no parameters but sslmode, sslrootcert, sslcert and sslkey"));
     }
     let mode = url.query_pairs().find(|(name, _)| name == "sslmode").map(|(_, mode)| mode.into_owned());
-    let may_be_clear = allow_http || is_this_machine(&url);
+    let may_be_clear = may_be_clear(&url, security);
     match mode.as_deref() {
         Some("require" | "verify-ca" | "verify-full") => {}
         Some("disable" | "prefer") | None if may_be_clear => {}
@@ -82,7 +87,7 @@ fn checked_postgres(address: &str, allow_http: bool) -> Result<Url, Expected> {
         Some("disable" | "prefer") => {
             return Err(expected(
                 "sslmode=verify-full, verify-ca or require (less is for this machine, \
-                 elsewhere only with security.allow_http = true)",
+                 elsewhere only for security.http_hosts, or with security.allow_http = true)",
             ));
         }
         Some(_) => return Err(expected("sslmode=verify-full, verify-ca, require, prefer or disable")),

@@ -48,7 +48,7 @@ impl Buffer {
         let address = reader.get("buffer.url", address);
         let endpoint = reader.get("buffer.endpoint", |value| match values::optional_text(value)? {
             None => Ok(None),
-            Some(_) => web(security.allow_http)(value).map(Some),
+            Some(_) => web(security)(value).map(Some),
         });
         let region = reader.get("buffer.region", |value| {
             values::optional_text(value)?.ok_or_else(|| Expected("the name of a region".to_owned()))

@@ -75,7 +75,7 @@ impl Contacts {
     pub(super) fn read(reader: &mut Reader<'_>, security: &Security) -> Self {
         const APIS: &[(&str, Api)] = &[("rest", Api::Rest), ("verint", Api::Verint)];
         let api = reader.get("contacts.api", values::word(APIS));
-        let mut url = reader.get("contacts.url", |value| contacts_url(value, security.allow_http));
+        let mut url = reader.get("contacts.url", |value| contacts_url(value, security));
         let mut password = reader.secret("contacts.password", |_| Ok(()));
         if let ContactsUrl::Postgres(url) = &mut url
             && let Some(in_url) = take_password(url)
@@ -124,7 +124,7 @@ impl Verint {
             row_limit: reader.get("contacts.verint.row_limit", values::whole(1..=10_000_000)),
             margin: reader.get("contacts.verint.margin", values::length(Duration::from_secs(1))),
             ingest_url: reader.get("contacts.ingest_url", |value| match values::optional_text(value)? {
-                Some(_) => web(security.allow_http)(value).map(Some),
+                Some(_) => web(security)(value).map(Some),
                 None => Ok(None),
             }),
         }
@@ -144,16 +144,16 @@ fn column(value: &Value) -> Result<String, Expected> {
     values::optional_text(value)?.ok_or_else(|| Expected("the name of a column".to_owned()))
 }
 
-fn contacts_url(value: &Value, allow_http: bool) -> Result<ContactsUrl, Expected> {
+fn contacts_url(value: &Value, security: &Security) -> Result<ContactsUrl, Expected> {
     let text = values::text(value)?;
     if let Some(path) = sqlite_path(text) {
         return path.map(ContactsUrl::Sqlite);
     }
-    if let Some(url) = postgres(text, allow_http) {
+    if let Some(url) = postgres(text, security) {
         return url.map(ContactsUrl::Postgres);
     }
     if text.starts_with("http://") || text.starts_with("https://") {
-        return web(allow_http)(value).map(ContactsUrl::Rest);
+        return web(security)(value).map(ContactsUrl::Rest);
     }
     let known = "sqlite:// and a path, postgres://user@host/database, or https:// of a data access service";
     Err(Expected(known.to_owned()))

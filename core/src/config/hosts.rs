@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
+use toml::Value;
+
+use super::values::{self, Expected};
+
 /// A host by its exact name, or `*.domain` for every name below it. Letter case does not count, ports are no part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
@@ -30,6 +34,13 @@ impl HostPattern {
             without_brackets(&host) == self.name
         }
     }
+}
+
+/// A list of them.
+pub(super) fn hosts(value: &Value) -> Result<Vec<HostPattern>, Expected> {
+    let expected =
+        |_| Expected("hosts such as zoom.us or *.zoom.us, without scheme, port or path".to_owned());
+    values::texts(value)?.into_iter().map(|text| text.parse().map_err(expected)).collect()
 }
 
 fn without_brackets(host: &str) -> &str {

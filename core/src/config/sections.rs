@@ -11,6 +11,8 @@ use url::Url;
 
 use super::addresses::{sqlite_path, web, without_credentials};
 use super::fault::Fault;
+use super::hosts::{HostPattern, hosts};
+use super::networks::Network;
 use super::reader::Reader;
 use super::redis_address::RedisAddress;
 use super::values::{self, Expected};
@@ -71,11 +73,16 @@ pub struct Server {
     /// Of viewers, who change nothing. Only where there is a token of operators, and another than that.
     pub viewer_token: Option<Secret>,
     pub requests_per_second: u32,
+    /// Whose word counts about who asks.
+    pub trusted_proxies: Vec<Network>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Security {
+    /// Every host may be spoken to in the clear.
     pub allow_http: bool,
+    /// These may.
+    pub http_hosts: Vec<HostPattern>,
 }
 
 /// Meetings that are legitimately absent from the contact database.
@@ -228,7 +235,11 @@ impl Server {
             reader.fault(Fault::ViewerAlone { origin });
         }
         let requests_per_second = reader.get("server.requests_per_second", values::whole(1..=1_000_000));
-        Self { listen, token, viewer_token, requests_per_second }
+        let trusted_proxies = reader.get("server.trusted_proxies", |value| {
+            let networks = values::texts(value)?.into_iter().map(str::parse::<Network>);
+            networks.collect::<Result<_, _>>().map_err(|error| Expected(error.to_string()))
+        });
+        Self { listen, token, viewer_token, requests_per_second, trusted_proxies }
     }
 }
 
@@ -242,7 +253,15 @@ pub(super) fn fits_a_header(token: &str) -> Result<(), Expected> {
 
 impl Security {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
-        Self { allow_http: reader.get("security.allow_http", values::switch) }
+        Self {
+            allow_http: reader.get("security.allow_http", values::switch),
+            http_hosts: reader.get("security.http_hosts", hosts),
+        }
+    }
+
+    /// Whether what is said to this host, another than this machine, may cross the network in the clear.
+    pub fn may_be_clear(&self, host: &str) -> bool {
+        self.allow_http || self.http_hosts.iter().any(|pattern| pattern.matches(host))
     }
 }
 
@@ -278,7 +297,7 @@ impl Log {
 
 impl Telemetry {
     pub(super) fn read(reader: &mut Reader<'_>, security: &Security) -> Self {
-        let web = web(security.allow_http);
+        let web = web(security);
         let otlp_url = |value: &Value| match values::optional_text(value)? {
             Some(_) => web(value).map(Some),
             None => Ok(None),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::addresses::web;
-use super::hosts::HostPattern;
+use super::hosts::{HostPattern, hosts};
 use super::reader::Reader;
 use super::sections::Security;
 use super::sources::variable_of;
@@ -89,6 +89,8 @@ fn variables(keys: &[&str]) -> String {
 }
 
 impl Category {
+    pub const ALL: [Self; 3] = [Self::Light, Self::Medium, Self::Heavy];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Light => "light",
@@ -149,8 +151,8 @@ impl Zoom {
         const FINGERPRINTS: &[(&str, Fingerprint)] =
             &[("record", Fingerprint::Record), ("require", Fingerprint::Require)];
         Self {
-            api_url: reader.get("zoom.api_url", web(security.allow_http)),
-            oauth_url: reader.get("zoom.oauth_url", web(security.allow_http)),
+            api_url: reader.get("zoom.api_url", web(security)),
+            oauth_url: reader.get("zoom.oauth_url", web(security)),
             account_id: reader.get("zoom.account_id", values::optional_text),
             client_id: reader.get("zoom.client_id", values::optional_text),
             client_secret: reader.secret("zoom.client_secret", |_| Ok(())),
@@ -162,7 +164,7 @@ impl Zoom {
                 heavy: reader.get("zoom.limits.heavy", values::rate),
             },
             retention: reader.get("zoom.retention", values::length(Duration::from_secs(60))),
-            download_hosts: reader.get("zoom.download_hosts", hosts),
+            download_hosts: reader.get("zoom.download_hosts", download_hosts),
             processing_poll: reader.get("zoom.processing_poll", values::length(Duration::from_millis(1))),
             request_timeout: reader.get("zoom.request_timeout", values::length(Duration::from_millis(100))),
             stall_timeout: reader.get("zoom.stall_timeout", values::length(Duration::from_millis(100))),
@@ -171,12 +173,10 @@ impl Zoom {
     }
 }
 
-fn hosts(value: &toml::Value) -> Result<Vec<HostPattern>, Expected> {
-    let texts = values::texts(value)?;
-    if texts.is_empty() {
+fn download_hosts(value: &toml::Value) -> Result<Vec<HostPattern>, Expected> {
+    let hosts = hosts(value)?;
+    if hosts.is_empty() {
         return Err(Expected("at least one host; without any, nothing could be downloaded".to_owned()));
     }
-    texts.into_iter().map(|text| text.parse().map_err(|_| Expected(HOSTS.to_owned()))).collect()
+    Ok(hosts)
 }
-
-const HOSTS: &str = "hosts such as zoom.us or *.zoom.us, without scheme, port or path";

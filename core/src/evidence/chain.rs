@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use super::{Entry, Line};
 use crate::buffer::BufferError;
 use crate::digest;
+use crate::failpoint;
 use crate::run::RunId;
 
 /// The hash that the first line of a file names as the one before it.
@@ -91,6 +92,7 @@ impl Chain {
         let file = Arc::clone(&self.file);
         let written = blocking(&self.path, move || {
             end.write(&file, entries)?;
+            failpoint::reach("lines-written");
             Ok(end.seq)
         })
         .await;
@@ -113,6 +115,7 @@ impl Chain {
         let file = Arc::clone(&self.file);
         match blocking(&self.path, move || file.sync_data()).await {
             Ok(()) => {
+                failpoint::reach("lines-durable");
                 *durable = Durable { lines: written, syncs: durable.syncs + 1 };
                 Ok(())
             }

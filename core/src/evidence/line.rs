@@ -1,12 +1,14 @@
 //! What a line of evidence can say. Kinds are added, never changed: records outlive versions.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::seal::Head;
 use crate::meeting::MeetingUuid;
 use crate::period::Period;
-use crate::reason::{Cause, Outcome};
+use crate::reason::{Cause, Outcome, Reason};
 use crate::run::{Counts, Request, RunId, RunState, Unproven};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -53,9 +55,11 @@ pub enum Entry {
     /// What comparing said of a meeting that the platform does not have whole; of one that was asked for by its id,
     /// also that the platform has it.
     Verdict(MeetingVerdict),
-    /// Somebody paused, resumed, cancelled or retried the run through the service.
+    /// Somebody pauses, resumes, cancels or retries the run: once before it is done, and once with what it came to.
     Controlled(Controlled),
-    /// A worker had a meeting's job, and gave it back without an end, or for dead.
+    /// A failed end is about to be taken up: its meeting goes back on the queue.
+    Retried(Retried),
+    /// A worker had a meeting's job, and gave it back without an end or for dead, or lost it.
     Attempt(Attempt),
     /// A meeting's recovery came to an end.
     Ended(MeetingEnd),
@@ -112,12 +116,61 @@ pub struct Controlled {
     /// `pause`, `resume`, `cancel`, `retry`.
     pub action: String,
     pub by: String,
-    /// The address of the client.
+    /// The address of a client of the service; empty if it came over the command line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub client: String,
-    /// As the log names the request.
+    /// As the service's log names the request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
     /// What it came to.
     pub detail: String,
+    /// Of all lines about one order the same; absent in records of versions that wrote one line, when it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Of a retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<Selection>,
+}
+
+/// How far an order is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Nothing of it is done yet.
+    Asked,
+    Done,
+    /// The detail says why; a part of it may have been done.
+    Failed,
+}
+
+/// Which of the failed meetings are retried; all, if it names nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meetings: Option<BTreeSet<MeetingUuid>>,
+}
+
+impl Selection {
+    pub fn takes(&self, meeting: &MeetingUuid, failed_for: Reason) -> bool {
+        self.reason.is_none_or(|reason| reason == failed_for)
+            && self.meetings.as_ref().is_none_or(|meetings| meetings.contains(meeting))
+    }
+}
+
+/// The failed end that a retry takes up.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Retried {
+    pub meeting: MeetingUuid,
+    /// Of the `controlled` lines.
+    pub order: String,
+    /// Why it had failed.
+    pub cause: Cause,
+    pub starts: u32,
+    pub died_at: DateTime<Utc>,
 }
 
 /// How a worker gave a job back.
@@ -130,6 +183,10 @@ pub enum AttemptEnd {
     Snooze,
     /// It was given up.
     Dead,
+    /// It was given back unharmed: the process stops, or a service is away that all meetings need.
+    Release,
+    /// Another worker has the meeting: what this one did is not counted.
+    Lost,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -144,6 +201,17 @@ pub struct Attempt {
     pub worker: String,
     /// Of the lease: grows with each start of the meeting's job.
     pub fence: u64,
+    /// Absent in records of versions that did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
+    /// What this attempt stored, or found that Zoom does not have: the next one goes on from there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileEnd>,
+    /// Of those that were stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

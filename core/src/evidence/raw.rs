@@ -1,20 +1,22 @@
 //! What Zoom answered, kept as it came: `<buffer>/runs/<run id>/raw/<SHA-256>.json.gz`, named by the hash of the
 //! file itself, so that `sha256sum` alone can check it.
 //!
-//! One thing is left out: the contents of `download_url`, because an address may carry a signature that opens the
-//! file to whoever reads it. The text is otherwise the same byte for byte, so the comparison can be made again.
+//! One thing is left out: what stands under keys that end in `_url` or `token`, because an address may carry a signature
+//! that opens the file to whoever reads it, and a token opens more. The text is otherwise the same byte for byte, so the
+//! comparison can be made again.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use memchr::memmem;
+use memchr::memchr;
 
 use super::whole;
+use crate::bounded;
 use crate::buffer::{BufferError, RunObjects, Stands};
 use crate::digest;
 
@@ -79,36 +81,41 @@ pub fn read_raw(folder: &Path, name: &str) -> Result<Vec<u8>, RawFault> {
     if !digest::is_sha256(name) {
         return Err(RawFault::Changed("its name is no SHA-256".to_owned()));
     }
-    let packed = std::fs::read(path(folder, name)).map_err(|error| match error.kind() {
+    let packed = bounded::read(&path(folder, name), LARGEST).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => RawFault::Lacking,
         _ => RawFault::Changed(error.to_string()),
     })?;
     if digest::sha256(&packed) != name {
         return Err(RawFault::Changed("its SHA-256 differs".to_owned()));
     }
-    let mut text = Vec::new();
-    GzDecoder::new(&packed[..])
-        .take(LARGEST)
-        .read_to_end(&mut text)
-        .map_err(|error| RawFault::Changed(format!("it cannot be unpacked: {error}")))?;
-    Ok(text)
+    unpack(&packed, LARGEST)
 }
 
-/// The text with every `download_url` emptied of what it says. A search through the bytes, because reading and
+fn unpack(packed: &[u8], most: u64) -> Result<Vec<u8>, RawFault> {
+    bounded::up_to(GzDecoder::new(packed), most)
+        .map_err(|error| RawFault::Changed(format!("it cannot be unpacked: {error}")))
+}
+
+/// The text with every address and token emptied of what it says. A search through the bytes, because reading and
 /// writing JSON anew would change more than that: within a string a quote has a backslash before it, so what is
-/// found is a key.
+/// found, and has a colon behind it, is a key.
 fn without_addresses(text: &[u8]) -> Vec<u8> {
-    const KEY: &[u8] = b"\"download_url\"";
     const WITHHELD: &[u8] = b"withheld";
-    let key = memmem::Finder::new(KEY);
     let mut kept = Vec::with_capacity(text.len());
     let mut rest = text;
-    while let Some(found) = key.find(rest) {
-        let (before, after) = rest.split_at(found + KEY.len());
+    while let Some(quote) = memchr(b'"', rest) {
+        let (before, after) = rest.split_at(quote + 1);
         kept.extend_from_slice(before);
         rest = after;
+        let is_secret = [&b"_url"[..], b"token"].iter().any(|end| {
+            let start = quote.checked_sub(end.len());
+            start.is_some_and(|start| before[start..quote].eq_ignore_ascii_case(end))
+        });
+        if !is_secret {
+            continue;
+        }
         let gap = rest.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b':').count();
-        if rest.get(gap) != Some(&b'"') {
+        if rest.get(gap) != Some(&b'"') || !rest[..gap].contains(&b':') {
             continue;
         }
         kept.extend_from_slice(&rest[..=gap]);
@@ -117,7 +124,10 @@ fn without_addresses(text: &[u8]) -> Vec<u8> {
         if end > 0 {
             kept.extend_from_slice(WITHHELD);
         }
-        rest = &rest[end..];
+        // The quote that ends it is none that a key could end with.
+        let after = rest.len().min(end + 1);
+        kept.extend_from_slice(&rest[end..after]);
+        rest = &rest[after..];
     }
     kept.extend_from_slice(rest);
     kept
@@ -163,6 +173,12 @@ mod tests {
             (r#"{"download_url":"cut"#, r#"{"download_url":"withheld"#),
             (r#"{"download_url":"cut\"#, r#"{"download_url":"withheld"#),
             (r#"{"download_url":"\\\"\\","a":"\""}"#, r#"{"download_url":"withheld","a":"\""}"#),
+            (
+                r#"{"next_page_token":"x", "download_access_token": "y","play_url":"z","token_count":"1"}"#,
+                r#"{"next_page_token":"withheld", "download_access_token": "withheld","play_url":"withheld","token_count":"1"}"#,
+            ),
+            (r#"{"topic":"my_url","hint":"a token"}"#, r#"{"topic":"my_url","hint":"a token"}"#),
+            (r#"["x_url" "y"]"#, r#"["x_url" "y"]"#),
         ] {
             assert_eq!(String::from_utf8(without_addresses(came.as_bytes())).unwrap(), kept);
         }
@@ -186,6 +202,19 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read_raw(folder.path(), &name), Err(RawFault::Lacking));
         assert!(matches!(read_raw(folder.path(), "../../x"), Err(RawFault::Changed(_))));
+    }
+
+    /// A few bytes that unpack to more than is ever accepted are told as that, and not cut to a beginning.
+    #[test]
+    fn what_unpacks_to_too_much_is_no_answer() {
+        const MOST: usize = 1 << 20;
+        let packed = |size: usize| pack(&vec![b' '; size]).unwrap().0;
+        assert_eq!(unpack(&packed(MOST), MOST as u64).unwrap().len(), MOST);
+        let bomb = packed(MOST + 1);
+        assert!(bomb.len() < MOST / 100);
+        assert!(
+            matches!(unpack(&bomb, MOST as u64), Err(RawFault::Changed(why)) if why.contains("larger than"))
+        );
     }
 
     proptest! {

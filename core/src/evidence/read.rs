@@ -1,11 +1,11 @@
 //! Reading a run's record back, and checking that it is what was written.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use super::Line;
-use crate::digest;
+use crate::bounded::{self, LONGEST_LINE, LineRead};
 use crate::run::RunId;
 
 /// A record that does not hold together.
@@ -49,17 +49,20 @@ pub fn read_file(path: &Path, run: &RunId, mut meet: impl FnMut(Met)) -> std::io
     let mut file = BufReader::new(File::open(path)?);
     let mut text = Vec::new();
     for number in 1.. {
-        text.clear();
-        file.read_until(b'\n', &mut text)?;
-        match text.pop() {
-            None => break,
-            Some(b'\n') => {}
-            Some(_) => {
-                meet(Met::Unfinished { number });
-                break;
-            }
+        let Some(LineRead { sha256, ended, too_long }) = bounded::line(&mut file, &mut text, LONGEST_LINE)?
+        else {
+            break;
+        };
+        if !ended {
+            meet(Met::Unfinished { number });
+            break;
         }
-        let sha256 = digest::sha256(&text);
+        if too_long {
+            let detail = format!("it is longer than {LONGEST_LINE} bytes: no line of evidence is");
+            meet(Met::Broken { number, detail });
+            prev = sha256;
+            continue;
+        }
         meet(match serde_json::from_slice::<Line>(&text) {
             Err(error) => Met::Broken { number, detail: format!("it is no line of evidence: {error}") },
             Ok(line) if line.prev != prev => Met::Broken {
@@ -97,4 +100,31 @@ pub fn read(folder: &Path, run: &RunId, mut take: impl FnMut(Line)) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::io::Write;
+
+    use super::*;
+
+    /// Half a gigabyte without a line end, in front of a line: neither is taken for one, and reading goes on behind it.
+    #[test]
+    fn a_line_of_any_length_is_told_and_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.jsonl");
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        file.set_len(512 << 20).unwrap();
+        file.write_all(b"\n{}\n").unwrap();
+        let mut met = Vec::new();
+        let run = RunId::parse("01ARZ3NDEKTSV4RRFFQ69G5FAV").unwrap();
+        read_file(&path, &run, |found| match found {
+            Met::Broken { number, detail } => met.push((number, detail.contains("longer than"))),
+            other => panic!("{other:?}"),
+        })
+        .unwrap();
+        assert_eq!(met, [(1, true), (2, false)]);
+    }
 }

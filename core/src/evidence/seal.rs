@@ -15,12 +15,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::whole;
+use crate::bounded::{self, LONGEST_LINE};
 use crate::buffer::{BufferError, RunObjects};
 use crate::digest;
 use crate::run::{Counts, RunId, RunState};
 use crate::signature::{PublicKey, SigningKey};
 
 const SCHEMA: &str = "recapture.seal/1";
+
+/// A head has some hundred bytes: room for more writers than a run will ever have.
+const LARGEST_SEAL: u64 = 16 << 20;
 
 /// A file of evidence up to a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +119,8 @@ impl Statement {
 /// Reads a seal and checks its signature, if it has one.
 pub fn read_seal(path: &Path, run: &RunId) -> Result<Seal, SealFault> {
     let unreadable = |detail: &dyn std::fmt::Display| SealFault::Unreadable(detail.to_string());
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(&error))?;
+    let text = bounded::read(path, LARGEST_SEAL).map_err(|error| unreadable(&error))?;
+    let text = String::from_utf8(text).map_err(|error| unreadable(&error))?;
     let mut lines = text.split_inclusive('\n').map(|line| line.strip_suffix('\n'));
     let (Some(Some(statement)), Some(Some(signed)), None) = (lines.next(), lines.next(), lines.next()) else {
         return Err(unreadable(&"it has not just two lines"));
@@ -191,10 +196,15 @@ fn head(path: &PathBuf) -> std::io::Result<Option<Head>> {
 
 fn last_line(file: &mut File) -> std::io::Result<Option<Vec<u8>>> {
     const STEP: u64 = 16 << 10;
+    // Longer steps the further it goes, so that a long line is not copied again and again.
     let mut from = file.metadata()?.len();
     let mut tail = Vec::new();
     while from > 0 {
-        let step = from.min(STEP);
+        if tail.len() as u64 > LONGEST_LINE {
+            // None of ours; whoever reads it says so.
+            return Ok(None);
+        }
+        let step = from.min(STEP.max(tail.len() as u64));
         from -= step;
         let mut piece = vec![0; usize::try_from(step).unwrap_or_default()];
         file.seek(SeekFrom::Start(from))?;

@@ -12,18 +12,31 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::failpoint;
+
 /// How often a part may be taken away before that is an error.
 const TRIES: u32 = 5;
 
 /// Writes a file, replacing one that is there; returns once it is durable under its name.
 pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let path = folder.join(name);
+    let [at_part, at_name] = if name.ends_with(".seal") {
+        ["seal-part", "seal-renamed"]
+    } else {
+        ["answer-part", "answer-renamed"]
+    };
     let mut tries = 1;
     loop {
         let part = folder.join(format!(".{name}.{:x}.part", fastrand::u64(..)));
-        let written = write(&part, bytes).and_then(|lock| std::fs::rename(&part, &path).map(|()| drop(lock)));
+        let written = write(&part, bytes).and_then(|lock| {
+            failpoint::reach(at_part);
+            std::fs::rename(&part, &path).map(|()| drop(lock))
+        });
         match written {
-            Ok(()) => return File::open(folder)?.sync_all(),
+            Ok(()) => {
+                failpoint::reach(at_name);
+                return File::open(folder)?.sync_all();
+            }
             Err(error) if error.kind() == ErrorKind::NotFound && tries < TRIES => tries += 1,
             Err(error) => {
                 let _ = std::fs::remove_file(&part);

@@ -28,12 +28,12 @@ use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tower_layer::Identity;
 
-use super::backoff::Trouble;
+use super::backoff::{Trouble, Unexplained};
 use super::desk::Desk;
 use super::held::{HeldJob, Holdings};
 use super::{Fate, Queue, QueueError, WorkerId};
@@ -72,13 +72,30 @@ where
     H: Fn(HeldJob) -> F + Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
+    run_pool_telling(queue, worker, settings, stop, watch::Sender::new(None), handler).await
+}
+
+/// The same; `trouble` is why the pool gets no jobs, for as long as the queue does not answer as it should.
+pub async fn run_pool_telling<H, F>(
+    queue: Queue,
+    worker: WorkerId,
+    settings: PoolSettings,
+    stop: CancellationToken,
+    trouble: watch::Sender<Option<String>>,
+    handler: H,
+) -> Result<PoolEnd, QueueError>
+where
+    H: Fn(HeldJob) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
     let (stop, drained) = (stop.child_token(), CancellationToken::new());
     let holdings = Holdings::new(drained.clone());
     let fatal = Arc::new(OnceLock::new());
     let sources = shares(settings.concurrency).map(|share| {
         let slots = Arc::new(Semaphore::new(share));
         let desk = Desk::open(queue.clone(), worker.clone(), slots, Arc::clone(&holdings), stop.clone());
-        Source { queue: queue.clone(), desk, stop: stop.clone(), fatal: Arc::clone(&fatal) }
+        let (stop, fatal) = (stop.clone(), Arc::clone(&fatal));
+        Source { queue: queue.clone(), desk, stop, trouble: trouble.clone(), fatal }
     });
     let backend = LeaseBackend::new(sources.collect());
     let _renewing = AbortOnDropHandle::new(tokio::spawn(Arc::clone(&holdings).renew(queue.clone())));
@@ -125,18 +142,18 @@ struct Source {
     queue: Queue,
     desk: Desk,
     stop: CancellationToken,
+    trouble: watch::Sender<Option<String>>,
     fatal: Arc<OnceLock<QueueError>>,
 }
 
 impl Source {
     /// Waits for a free slot and for work; nothing means the end.
     async fn next(self) -> Vec<HeldJob> {
-        let mut trouble = Trouble::default();
+        let (mut trouble, mut unexplained) = (Trouble::default(), Unexplained::default());
         while !self.stop.is_cancelled() {
             // Never cancelled half-way: a call that was sent may have leased jobs.
             let attempt = match self.desk.order().await {
                 Ok(jobs) if jobs.is_empty() => {
-                    trouble.over("the queue can be reached again");
                     match self.stop.run_until_cancelled(self.queue.wait_for_work()).await {
                         Some(waited) => waited.map(|()| Vec::new()),
                         None => return Vec::new(),
@@ -145,9 +162,16 @@ impl Source {
                 attempt => attempt,
             };
             match attempt {
-                Ok(jobs) if jobs.is_empty() => {}
-                Ok(jobs) => return self.unless_stopped(jobs).await,
-                Err(error) if error.is_transient() => {
+                Ok(jobs) => {
+                    trouble.over("the queue can be reached again");
+                    unexplained = Unexplained::default();
+                    self.trouble.send_if_modified(|told| told.take().is_some());
+                    if !jobs.is_empty() {
+                        return self.unless_stopped(jobs).await;
+                    }
+                }
+                Err(error) if error.is_transient() && !unexplained.stays(&error) => {
+                    self.trouble.send_replace(Some(error.to_string()));
                     let pause = trouble.pause(&error, "the queue cannot be reached");
                     self.stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }

@@ -59,7 +59,7 @@ pub enum QueueError {
 }
 
 impl QueueError {
-    /// Whether waiting can help; what is not transient ends a worker pool.
+    /// Whether waiting can help; what is not transient ends a worker pool. So does a `Failed` that stays the same.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }

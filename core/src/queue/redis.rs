@@ -66,7 +66,8 @@
 //!
 //! Every call fails within seconds, and whoever holds jobs waits it out ([`super::HeldJob`], [`super::run_pool`]).
 //! The connection is made again by whoever calls next, as often as needed ([`Link`]). What a producer records is tried
-//! for [`PATIENCE`] before its run is told.
+//! for [`PATIENCE`] before its caller is told, who tries again: of a batch that was done, the answer is kept for
+//! [`BATCH_KEPT`].
 
 mod clocks;
 mod control;
@@ -103,6 +104,9 @@ use crate::redis::{Fault, Link};
 
 /// How long an answer is kept for a call that did not receive it, besides the length of a lease.
 const ANSWER_KEPT: Duration = Duration::from_secs(60);
+
+/// The same for what a producer enqueues, who waits for a queue that is away: its tally is not to be booked twice.
+const BATCH_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long the calls of a producer are tried again while Redis is out of reach.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,10 +162,20 @@ impl RedisQueue {
         script: &Script,
         arguments: Vec<String>,
     ) -> Result<Reply, QueueError> {
+        self.eval_once_and_keep(self.0.lease + ANSWER_KEPT, what, script, arguments).await
+    }
+
+    /// The same with another time for which the answer is kept.
+    async fn eval_once_and_keep(
+        &self,
+        kept: Duration,
+        what: impl Fn() -> String,
+        script: &Script,
+        arguments: Vec<String>,
+    ) -> Result<Reply, QueueError> {
         let mut attempt = self.0.doubts.begin(what);
         let token = attempt.token();
-        let kept = span(self.0.lease + ANSWER_KEPT);
-        let mut whole = vec![token.series.clone(), token.number.to_string(), kept];
+        let mut whole = vec![token.series.clone(), token.number.to_string(), span(kept)];
         whole.extend(arguments);
         let answer = twice(|| self.try_eval(script, &whole)).await;
         // An error says nothing of a former attempt: a server that is just starting refuses what it has done before.

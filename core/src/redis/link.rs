@@ -20,6 +20,9 @@ use crate::config::Node;
 /// What is published when leases were taken back: whoever holds some asks whether they still stand.
 pub const RECALL: &str = "recall";
 
+/// What is published when a lane of Zoom's rate limit was closed.
+pub const CLOSING: &str = "closing";
+
 /// How long a server may take to answer.
 const PATIENCE_FOR_ANSWERS: Duration = Duration::from_secs(5);
 /// How long connecting may take, to all servers together.
@@ -44,6 +47,7 @@ struct Shared {
     current: Mutex<Current>,
     news: watch::Sender<()>,
     recalls: watch::Sender<()>,
+    closings: watch::Sender<()>,
     /// The failure of the last attempt. Held by tasks of its own only: a caller that is not polled for a while holds up
     /// nobody.
     connecting: AsyncMutex<Option<RedisError>>,
@@ -76,6 +80,7 @@ impl Link {
             current: Mutex::default(),
             news: watch::Sender::new(()),
             recalls: watch::Sender::new(()),
+            closings: watch::Sender::new(()),
             connecting: AsyncMutex::default(),
             failures: AtomicU64::new(0),
             closed: CancellationToken::new(),
@@ -102,6 +107,16 @@ impl Link {
     /// Changes when [`RECALL`] is published, and with every connection.
     pub fn recalls(&self) -> watch::Receiver<()> {
         self.shared.recalls.subscribe()
+    }
+
+    /// Changes when [`CLOSING`] is published, and with every connection.
+    pub fn closings(&self) -> watch::Receiver<()> {
+        self.shared.closings.subscribe()
+    }
+
+    /// Where all of this is published.
+    pub fn channel(&self) -> &str {
+        &self.shared.channel
     }
 
     pub async fn closed(&self) {
@@ -215,6 +230,7 @@ impl Shared {
         self.lock().connection = Some(connection.clone());
         self.news.send_replace(());
         self.recalls.send_replace(());
+        self.closings.send_replace(());
         Ok((connection, generation))
     }
 }
@@ -229,8 +245,13 @@ impl Current {
 fn hear(shared: &Weak<Shared>, generation: u64, push: &PushInfo) {
     let Some(shared) = shared.upgrade() else { return };
     match push.kind {
-        PushKind::Message if push.data.last().is_some_and(says_recall) => {
+        PushKind::Message if says(push, RECALL) => {
             shared.recalls.send_replace(());
+        }
+        // No news for those who wait for work.
+        PushKind::Message if says(push, CLOSING) => {
+            shared.closings.send_replace(());
+            return;
         }
         PushKind::Message => {}
         PushKind::Disconnection => shared.drop_connection(generation, None),
@@ -239,10 +260,10 @@ fn hear(shared: &Weak<Shared>, generation: u64, push: &PushInfo) {
     shared.news.send_replace(());
 }
 
-fn says_recall(message: &Value) -> bool {
-    match message {
-        Value::BulkString(text) => text == RECALL.as_bytes(),
-        Value::SimpleString(text) => text == RECALL,
+fn says(push: &PushInfo, word: &str) -> bool {
+    match push.data.last() {
+        Some(Value::BulkString(text)) => text == word.as_bytes(),
+        Some(Value::SimpleString(text)) => text == word,
         _ => false,
     }
 }

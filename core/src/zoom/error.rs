@@ -82,12 +82,15 @@ pub enum DownloadError {
     /// 401, 403 or 410 at a later hop, or on an address that was good before: ask the API for a new one.
     #[error("the download address is no longer good ({status})")]
     AddressExpired { status: u16 },
+    /// 404: of this address. Whether of the file, the API tells.
     #[error("the file is gone ({status})")]
     Gone { status: u16 },
     #[error("the body ended after {got} bytes{}", expected.map(|n| format!(" of {n}")).unwrap_or_default())]
     Truncated { expected: Option<u64>, got: u64 },
     #[error("nothing more arrived for {seconds} s, after {got} bytes")]
     Stalled { got: u64, seconds: u64 },
+    #[error("{got} bytes arrived in {seconds} s: that is no pace for a file")]
+    TooSlow { got: u64, seconds: u64 },
     #[error("what arrived is not the file: {found}")]
     NotTheFile { found: String },
 }

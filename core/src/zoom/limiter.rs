@@ -11,6 +11,7 @@ mod local;
 mod shared;
 mod usage;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -54,7 +55,7 @@ struct Lane {
 
 enum Kind {
     Local(local::Lane),
-    Shared(Box<shared::Lane>),
+    Shared(Arc<shared::Lane>),
 }
 
 impl Limiter {
@@ -66,7 +67,7 @@ impl Limiter {
             let kind = match sharing {
                 None => Kind::Local(local::Lane::new(interval)),
                 Some(sharing) => {
-                    Kind::Shared(Box::new(shared::Lane::new(interval, category, sharing.clone())))
+                    Kind::Shared(Arc::new(shared::Lane::new(interval, category, sharing.clone())))
                 }
             };
             Lane { allowed, usage: usage::Usage::default(), kind }

@@ -4,7 +4,7 @@
 //! Redis serves several accounts. The token is sealed (ChaCha20-Poly1305) with a key made from the client's secret:
 //! who can read Redis, its file or a backup of it cannot use it.
 //!
-//! When Redis is away, no process stops for it: each paces itself at a quarter of the rate and gets a token of its own,
+//! When Redis is away, no process stops for it: each paces itself at its share of the rate and gets a token of its own,
 //! until Redis is back. No job can be claimed meanwhile, so what is asked then is the rest of what was begun.
 
 use std::sync::Arc;

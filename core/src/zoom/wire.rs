@@ -1,159 +1,26 @@
 //! Zoom's JSON, read leniently.
 //!
 //! Every field takes null, absence, an empty text and a value of another type as "not said"; unknown fields are
-//! skipped, unknown kinds survive as text. The one thing that a meeting needs is a UUID: an entry without one cannot
-//! be compared with anything, and is reported instead of dropped.
+//! skipped, unknown kinds survive as text. What an answer cannot do without:
+//!
+//! * A listing has its list of meetings, and an archive its list of files unless it says that it has none: an error
+//!   object with status 200, or `{}`, is no proof that there is nothing.
+//! * A meeting has a UUID: an entry without one cannot be compared with anything, and is reported instead of dropped.
+//! * A file has an id. Entries without one, and files that Zoom counts and does not list, are counted
+//!   ([`Meeting::unnamed_files`]): a meeting that has any is never called complete.
 
 mod instances;
-
-use std::fmt;
+mod lenient;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub use instances::Instance;
 pub(super) use instances::read_instances;
+use lenient::{List, Scalar};
 
 use crate::meeting::{ArchiveFile, ArchiveState, FileState, Meeting, MeetingKind, MeetingUuid};
-
-/// Any JSON value, kept only if it is a scalar.
-#[derive(Debug, Default, PartialEq)]
-enum Scalar {
-    #[default]
-    Nothing,
-    Text(String),
-    Number(i64),
-    Flag(bool),
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Scalar;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("anything")
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-                Ok(if text.is_empty() { Scalar::Nothing } else { Scalar::Text(text.to_owned()) })
-            }
-            fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-                Ok(Scalar::Number(number))
-            }
-            fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-                Ok(i64::try_from(number).map_or(Scalar::Nothing, Scalar::Number))
-            }
-            fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-                // A whole number that was sent as 12.0; 2^53 is where f64 stops being exact.
-                #[allow(clippy::cast_possible_truncation, reason = "checked to be whole and exact")]
-                let whole = (number.fract() == 0.0 && number.abs() < 9.0e15).then_some(number as i64);
-                Ok(whole.map_or(Scalar::Nothing, Scalar::Number))
-            }
-            fn visit_bool<E>(self, flag: bool) -> Result<Scalar, E> {
-                Ok(Scalar::Flag(flag))
-            }
-            fn visit_unit<E>(self) -> Result<Scalar, E> {
-                Ok(Scalar::Nothing)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Nothing)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Scalar::Nothing)
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
-impl Scalar {
-    fn text(self) -> Option<String> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Number(number) => Some(number.to_string()),
-            Self::Nothing | Self::Flag(_) => None,
-        }
-    }
-
-    fn number(self) -> Option<i64> {
-        match self {
-            Self::Number(number) => Some(number),
-            Self::Text(text) => text.trim().parse().ok(),
-            Self::Nothing | Self::Flag(_) => None,
-        }
-    }
-
-    fn count(self) -> Option<u64> {
-        self.number().and_then(|number| u64::try_from(number).ok())
-    }
-
-    fn flag(self) -> bool {
-        match self {
-            Self::Flag(flag) => flag,
-            Self::Number(number) => number != 0,
-            Self::Text(text) => text.eq_ignore_ascii_case("true"),
-            Self::Nothing => false,
-        }
-    }
-
-    fn instant(self) -> Option<DateTime<Utc>> {
-        let text = self.text()?;
-        crate::period::parse_instant(text.trim()).ok()
-    }
-}
-
-/// A list whose absence, null or other type is an empty list.
-struct List<T>(Vec<T>);
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = List<T>;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("a list, or anything in its place")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T>, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(List(items))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<List<T>, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(List::default())
-            }
-            fn visit_str<E>(self, _: &str) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-            fn visit_i64<E>(self, _: i64) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-            fn visit_u64<E>(self, _: u64) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-            fn visit_f64<E>(self, _: f64) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-            fn visit_bool<E>(self, _: bool) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-            fn visit_unit<E>(self) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-        }
-        deserializer.deserialize_any(Items(std::marker::PhantomData))
-    }
-}
 
 #[derive(serde::Deserialize, Default)]
 #[serde(default)]
@@ -252,16 +119,19 @@ pub struct Page {
 
 impl Page {
     /// Reads an answer of the listing, as it came or as it was kept.
-    pub fn read(body: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn read(body: &[u8]) -> Result<Self, String> {
         read_page(body)
     }
 }
 
-pub(super) fn read_page(body: &[u8]) -> Result<Page, serde_json::Error> {
-    let page: WirePage = serde_json::from_slice(body)?;
-    let mut meetings = Vec::with_capacity(page.meetings.0.len());
+pub(super) fn read_page(body: &[u8]) -> Result<Page, String> {
+    let page: WirePage = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if !page.meetings.is_there {
+        return Err("it has no list of meetings".to_owned());
+    }
+    let mut meetings = Vec::with_capacity(page.meetings.items.len());
     let mut unreadable = Vec::new();
-    for entry in page.meetings.0 {
+    for entry in page.meetings.items {
         match into_meeting(entry, serde_json::Value::Null) {
             Ok(meeting) => meetings.push(meeting),
             Err(why) => unreadable.push(why),
@@ -281,7 +151,11 @@ pub(super) fn read_page(body: &[u8]) -> Result<Page, serde_json::Error> {
 pub(super) fn read_meeting(body: &[u8]) -> Result<Meeting, String> {
     let mut raw: serde_json::Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let entry: WireMeeting = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    withhold_addresses(&mut raw);
+    withhold_secrets(&mut raw);
+    // In a listing such an entry is compared by its UUID alone; here its files are what was asked for.
+    if !entry.archive_files.is_there && entry.uuid != Scalar::Nothing && entry.recording_count.is_not_zero() {
+        return Err("it has no list of files".to_owned());
+    }
     into_meeting(entry, raw)
 }
 
@@ -289,21 +163,29 @@ pub(super) fn read_total(body: &[u8]) -> Result<Option<u64>, serde_json::Error> 
     Ok(serde_json::from_slice::<WireStatistics>(body)?.total_records.count())
 }
 
-/// Addresses are short-lived, may carry signatures and say nothing of the meeting: evidence does without them.
-fn withhold_addresses(value: &mut serde_json::Value) {
+/// Addresses are short-lived, may carry signatures and say nothing of the meeting; tokens open what they stand for:
+/// evidence does without them.
+fn withhold_secrets(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(map) => {
             for (key, inner) in map.iter_mut() {
-                if key == "download_url" && inner.is_string() {
+                if is_secret_key(key) && inner.is_string() {
                     *inner = serde_json::Value::String("withheld".to_owned());
                 } else {
-                    withhold_addresses(inner);
+                    withhold_secrets(inner);
                 }
             }
         }
-        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold_addresses),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(withhold_secrets),
         _ => {}
     }
+}
+
+/// Whether what stands under a key of Zoom's answers may open something: `download_url`, `download_access_token`,
+/// `next_page_token` and their like.
+fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.ends_with("token") || key.ends_with("_url")
 }
 
 fn into_meeting(wire: WireMeeting, raw: serde_json::Value) -> Result<Meeting, String> {
@@ -312,8 +194,19 @@ fn into_meeting(wire: WireMeeting, raw: serde_json::Value) -> Result<Meeting, St
     let breakout = wire.is_breakout_room.flag();
     let duration_minutes = wire.duration.count();
     let duration = wire.duration_in_second.count().or(duration_minutes.map(|minutes| minutes * 60));
-    let files = wire.archive_files.0.into_iter().filter_map(into_file);
-    let attachments = wire.physical_files.0.into_iter().filter_map(into_attachment);
+    let recording_count = wire.recording_count.count();
+    let (entries, attachments) = (wire.archive_files.items, wire.physical_files.items);
+    let (listed, shared) = (entries.len() as u64, attachments.len() as u64);
+    // Whether files shared in the chat are counted is not documented.
+    let unlisted = recording_count
+        .filter(|count| *count != listed + shared)
+        .map_or(0, |count| count.saturating_sub(listed));
+    let files: Vec<ArchiveFile> = entries
+        .into_iter()
+        .filter_map(into_file)
+        .chain(attachments.into_iter().filter_map(into_attachment))
+        .collect();
+    let unnamed_files = listed + shared - files.len() as u64 + unlisted;
     Ok(Meeting {
         uuid,
         number: wire.id.number(),
@@ -331,8 +224,9 @@ fn into_meeting(wire: WireMeeting, raw: serde_json::Value) -> Result<Meeting, St
             _ => ArchiveState::Unknown,
         },
         parent: wire.parent_meeting_id.text().and_then(|parent| MeetingUuid::parse(&parent).ok()),
-        files: files.chain(attachments).collect(),
-        recording_count: wire.recording_count.count(),
+        files,
+        recording_count,
+        unnamed_files,
         raw,
     })
 }

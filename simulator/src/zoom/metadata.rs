@@ -18,7 +18,7 @@ use super::{Call, Refusal, answer, error};
 use crate::catalogue::{Archive, Catalogue, needs_double_encoding, number_of};
 use crate::chance::digest;
 use crate::connections::Wire;
-use crate::counts::Endpoint;
+use crate::counts::{Endpoint, lock};
 use crate::limits::Category;
 use crate::state::Shared;
 
@@ -41,9 +41,12 @@ pub(super) async fn past_meeting(
         category: Category::Light,
     };
     let fault = shared.enter(&call, &headers, &wire, |_| true)?;
-    let meeting = meeting_in(&shared.catalogue, segment)
-        .filter(|index| shared.catalogue.archive(*index) != Archive::Gone);
-    let Some(index) = meeting else {
+    let meeting = meeting_in(&shared.catalogue, segment);
+    if let Some(index) = meeting {
+        told(&shared, &shared.catalogue.uuid(index))?;
+    }
+    let known = |index: &u32| shared.catalogue.archive(*index) != Archive::Gone;
+    let Some(index) = meeting.filter(known) else {
         return Err(unknown(segment).into());
     };
     shared.progress.read(&shared.catalogue, index);
@@ -67,6 +70,7 @@ fn instances(shared: &Shared, wire: &Wire, headers: &HeaderMap, number: &str) ->
         category: Category::Medium,
     };
     let fault = shared.enter(&call, headers, wire, |_| true)?;
+    told(shared, number)?;
     let found = number_of(number).map(|number| shared.catalogue.instances(number)).unwrap_or_default();
     if found.is_empty() {
         return Err(unknown(number).into());
@@ -78,6 +82,13 @@ fn instances(shared: &Shared, wire: &Wire, headers: &HeaderMap, number: &str) ->
         })
         .collect();
     Ok(answer(&json!({"meetings": meetings}), fault))
+}
+
+/// What the simulator was told to answer of an id.
+fn told(shared: &Shared, id: &str) -> Result<(), Refusal> {
+    let Some((status, code)) = lock(&shared.told).get(id).copied() else { return Ok(()) };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+    Err(error(status, code, &format!("Not to be had: {id}.")).into())
 }
 
 fn unknown(meeting: &str) -> Response {

@@ -105,7 +105,7 @@ async fn corrupt() {
 async fn a_patient_client_gets_everything_through_all_transient_faults() {
     let mut account = Account::start(Scenario { meetings: 5, ..scenario() }).await;
     // A stalled body needs a clock to give up by; that it can be given up is shown above.
-    account.simulator.set_faults(Faults { stalled_body: 0.0, ..Faults::all(0.1) });
+    account.simulator.set_faults(Faults { stalled_body: 0.0, wrong_shape: 0.0, ..Faults::all(0.1) });
     for truth in account.simulator.truth() {
         for (at, file) in truth.files.iter().enumerate() {
             // Token, metadata and download fail three times in a row at most, each before every try of the

@@ -64,6 +64,21 @@ async fn malformed_page() {
 }
 
 #[tokio::test]
+async fn wrong_shape() {
+    let account = struck(Faults { wrong_shape: 1.0, ..none() }).await;
+    let answer = account.page("").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(!answer.json::<Value>().await.unwrap()["meetings"].is_array());
+}
+
+#[tokio::test]
+async fn untold_total() {
+    let account = struck(Faults { untold_total: 1.0, ..none() }).await;
+    let page: Value = account.page("").send().await.unwrap().json().await.unwrap();
+    assert!(page["meetings"].is_array() && page["total_records"].is_null(), "{page}");
+}
+
+#[tokio::test]
 async fn page_token_expired() {
     let account = struck(Faults { page_token_expired: 1.0, ..none() }).await;
     for _ in 0..3 {

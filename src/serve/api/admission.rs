@@ -4,16 +4,19 @@
 //! lets it listen on loopback only. A browser on this machine reaches it too, with whatever page is open in it; so a name
 //! that is not one of loopback is refused then (a page may give its own name our address), and what changes anything is
 //! refused, with a token or without, if the browser says that another site's page asks for it.
+//!
+//! The rate is limited before a token is looked at, so that what a wrong one costs is paid first.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use recapture_core::config::Server;
+use recapture_core::config::{Network, Server};
 
-use super::rate::Rate;
+use super::rate::{Asker, Rate};
 use super::session::Sessions;
 use crate::web::attend::RequestId;
 use crate::web::problem::Problem;
@@ -51,6 +54,7 @@ pub(in crate::serve) struct Admission {
     viewer: Option<Token>,
     pub(in crate::serve) sessions: Sessions,
     rate: Rate,
+    proxies: Arc<[Network]>,
 }
 
 impl Admission {
@@ -60,6 +64,7 @@ impl Admission {
             viewer: server.viewer_token.as_ref().map(Token::new),
             sessions: Sessions::new(server),
             rate: Rate::new(server.requests_per_second),
+            proxies: server.trusted_proxies.clone().into(),
         }
     }
 
@@ -79,22 +84,45 @@ impl Admission {
         }
     }
 
-    /// Counts a request; false if there were too many.
+    /// Counts a request of somebody unknown; false if there were too many.
     pub(in crate::serve) fn may_ask(&self, client: IpAddr) -> bool {
-        self.rate.allows(client)
+        self.rate.allows(client.into())
     }
 
-    /// Counts a wrong token; false if there were too many.
-    pub(in crate::serve) fn may_try_again(&self, client: IpAddr) -> bool {
-        self.rate.wrong_token(client)
+    pub(in crate::serve) fn wrong_token(&self, client: IpAddr) {
+        self.rate.wrong_token(client.into());
+    }
+
+    /// Who sent the request. A proxy that is trusted says from whom it has it, at the end of what it was told itself.
+    pub(in crate::serve) fn client(&self, request: &Request) -> IpAddr {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip().to_canonical());
+        let is_proxy = |address| self.proxies.iter().any(|network| network.contains(address));
+        let lines = request.headers().get_all("x-forwarded-for").iter();
+        let hops: Vec<&str> = lines.flat_map(|line| line.to_str().unwrap_or("?").split(',')).collect();
+        let mut hops = hops.into_iter().rev().map(address_of);
+        let mut client = peer;
+        while is_proxy(client)
+            && let Some(Some(hop)) = hops.next()
+        {
+            client = hop;
+        }
+        client
     }
 
     /// Limits the rate, finds out who asks, and lets operators alone change anything.
     pub(in crate::serve) fn admit(&self, request: &mut Request) -> Result<(), Problem> {
-        if !self.rate.allows(client(request)) {
+        let address = self.client(request);
+        let headers = request.headers();
+        let session = if bearer(headers).is_none() { self.sessions.of(headers) } else { None };
+        let asker = match &session {
+            Some((_, session)) => Asker::Session(session.as_str().into()),
+            None => address.into(),
+        };
+        if !self.rate.allows(asker) {
             return Err(too_many());
         }
-        let caller = self.caller(request)?;
+        let caller = self.caller(request, address, session)?;
         let changes = !request.method().is_safe();
         if changes && caller.role < Role::Operator {
             let detail = "this token may look and change nothing; it takes server.token";
@@ -109,8 +137,12 @@ impl Admission {
         Ok(())
     }
 
-    fn caller(&self, request: &Request) -> Result<Caller, Problem> {
-        let address = client(request);
+    fn caller(
+        &self,
+        request: &Request,
+        address: IpAddr,
+        session: Option<(Role, String)>,
+    ) -> Result<Caller, Problem> {
         let headers = request.headers();
         let request_id = request.extensions().get::<RequestId>().map_or_else(String::new, |id| id.0.clone());
         let caller = |role, session| Caller { role, client: address.to_string(), request_id, session };
@@ -131,10 +163,8 @@ impl Admission {
             if let Some(role) = self.role_of(token) {
                 return Ok(caller(role, None));
             }
-            if !self.may_try_again(address) {
-                return Err(too_many());
-            }
-        } else if let Some((role, session)) = self.sessions.of(headers) {
+            self.wrong_token(address);
+        } else if let Some((role, session)) = session {
             return Ok(caller(role, Some(session)));
         }
         let detail = "the bearer token is missing or wrong; send it as Authorization: Bearer …";
@@ -143,13 +173,17 @@ impl Admission {
 }
 
 fn too_many() -> Problem {
-    let detail = "too many requests from this address; server.requests_per_second is the limit";
+    let detail = "too many requests of yours, of which a wrong token counts as a hundred; \
+                  server.requests_per_second is the limit";
     Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
 }
 
-pub(in crate::serve) fn client(request: &Request) -> IpAddr {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip().to_canonical())
+/// An address of a list of hops, with a port or without.
+fn address_of(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']')).unwrap_or(hop);
+    let address = bare.parse().or_else(|_| hop.parse().map(|socket: SocketAddr| socket.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// Browsers tell by themselves who asks; what is no browser does not.
@@ -186,7 +220,9 @@ pub(in crate::serve) async fn admit(
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::http::{HeaderName, HeaderValue};
+    use recapture_core::secret::Secret;
 
     use super::*;
 
@@ -227,6 +263,66 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(names_loopback(&headers(&[("host", host)])), loopback, "{host}");
+        }
+    }
+
+    fn admission(per_second: u32, proxies: &[&str]) -> Admission {
+        Admission::new(&Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token: Some(Secret::new("t0ken")),
+            viewer_token: None,
+            requests_per_second: per_second,
+            trusted_proxies: proxies.iter().map(|text| text.parse().expect("a network")).collect(),
+        })
+    }
+
+    fn request(peer: &str, pairs: &[(&'static str, &str)]) -> Request {
+        let mut request = Request::new(Body::empty());
+        let peer: IpAddr = peer.parse().expect("an address");
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((peer, 1))));
+        for (name, value) in pairs {
+            let value = HeaderValue::from_str(value).expect("a header");
+            request.headers_mut().append(HeaderName::from_static(name), value);
+        }
+        request
+    }
+
+    #[test]
+    fn who_guesses_is_not_told_of_a_right_guess() {
+        let admission = admission(10, &[]);
+        let ask = |peer, token: &str| {
+            let mut request = request(peer, &[("authorization", &format!("Bearer {token}"))]);
+            admission.admit(&mut request).map_err(|problem| problem.status().as_u16())
+        };
+        assert_eq!(ask("10.0.0.1", "guess"), Err(401));
+        assert_eq!(ask("10.0.0.1", "t0ken"), Err(429), "what a wrong token costs is paid first");
+        assert_eq!(ask("10.0.0.2", "t0ken"), Ok(()));
+        // A browser that has logged in does not pay for others at its address.
+        let cookie = admission.sessions.begin(Role::Viewer, false);
+        let cookie = cookie.split(';').next().expect("a pair");
+        assert!(admission.admit(&mut request("10.0.0.1", &[("cookie", cookie)])).is_ok());
+    }
+
+    #[test]
+    fn proxies_that_are_trusted_say_who_asks_and_nobody_else_does() {
+        let admission = admission(10, &["10.0.0.0/8", "fd00::1"]);
+        for (peer, said, client) in [
+            ("192.0.2.1", &[][..], "192.0.2.1"),
+            ("192.0.2.1", &["198.51.100.7"], "192.0.2.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["198.51.100.7"], "198.51.100.7"),
+            ("fd00::1", &["2001:db8::7"], "2001:db8::7"),
+            ("::ffff:10.0.0.1", &["198.51.100.7:4711"], "198.51.100.7"),
+            ("10.0.0.1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            // What the client wrote itself stands before what proxies add.
+            ("10.0.0.1", &["203.0.113.9, 198.51.100.7"], "198.51.100.7"),
+            ("10.0.0.1", &["203.0.113.9", "198.51.100.7, 10.0.0.2"], "198.51.100.7"),
+            ("10.0.0.1", &["unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", &["10.0.0.3"], "10.0.0.3"),
+        ] {
+            let pairs: Vec<_> = said.iter().map(|line| ("x-forwarded-for", *line)).collect();
+            let found = admission.client(&request(peer, &pairs));
+            assert_eq!(found.to_string(), client, "{peer} {said:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What operators may do. Who did it stands in the evidence of the run.
+//! What operators may do. Who did it stands in the evidence of the run, before it is done: `src/control.rs`.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -10,18 +10,20 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use chrono::Utc;
-use recapture_core::evidence::Controlled;
+use recapture_core::evidence::Selection;
 use recapture_core::meeting::{Meeting, MeetingUuid};
-use recapture_core::queue::{Queue, QueueError, RetryReport};
+use recapture_core::queue::{QueueError, RetryReport};
 use recapture_core::reason::Reason;
 use recapture_core::reconcile::Verdict;
 use recapture_core::run::{RecoveryRun, RunId};
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
 
 use super::order::{LONGEST_NAME, NoOrder, order, order_csv, refuse, text};
 use super::read::{Id, run_of};
 use super::schema::{Cancelled, Control, CsvQuery, NewRecovery, Plan, Planned, Recovery, Retried, Retry};
 use super::{Api, Caller, schema};
+use crate::control::{Asker, ControlError, Operator};
 use crate::recovery::dry_run;
 use crate::serve::recoveries::{Begun, Client, Order, Recoveries};
 use crate::web::problem::Problem;
@@ -30,9 +32,6 @@ use crate::web::problem::Problem;
 const MOST_PLANNED: usize = 1000;
 
 const MOST_RETRIED: usize = 10_000;
-
-/// Dead jobs that are read at once.
-const ROWS: u32 = 1000;
 
 /// Who asks, in whichever way.
 pub(in crate::serve) struct Asking {
@@ -47,14 +46,14 @@ impl Asking {
         Ok(Self { client: caller.client.clone(), request_id: caller.request_id.clone(), by })
     }
 
-    fn controlled(&self, action: &str, detail: String) -> Controlled {
-        Controlled {
-            action: action.to_owned(),
+    fn operator(&self, api: &Api) -> Operator {
+        let opened = &api.service.opened;
+        let asker = Asker {
             by: self.by.clone().unwrap_or_else(|| format!("a client at {}", self.client)),
             client: self.client.clone(),
             request_id: self.request_id.clone(),
-            detail,
-        }
+        };
+        Operator { queue: opened.queue.clone(), evidence: opened.ports.evidence.clone(), asker }
     }
 }
 
@@ -110,7 +109,7 @@ pub(super) async fn begin(
     }
     let Begun { run, is_new } = api.recoveries.begin(order, &client).await?;
     let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let mut response = (status, Json(Recovery::of(&run, Utc::now()))).into_response();
+    let mut response = (status, Json(Recovery::of(&run, &api.pulse.paces, Utc::now()))).into_response();
     let location = HeaderValue::from_str(&format!("/v1/recoveries/{}", run.id));
     response.headers_mut().insert(header::LOCATION, location.expect("an id is made of letters and digits"));
     Ok(response)
@@ -167,7 +166,7 @@ pub(in crate::serve) async fn plan(api: &Api, order: &Order, client: &Client) ->
     let crate::serve::Service { opened, loaded, .. } = &api.service;
     let run = dry_run(opened, &loaded.config, &order.what, request, &show, &|_| {}, api.stop.clone()).await?;
     let (meetings, more) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Plan { recovery: Recovery::of(&run, Utc::now()), meetings, more })
+    Ok(Plan { recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()), meetings, more })
 }
 
 /// The body of a request that may have none.
@@ -193,7 +192,7 @@ pub(super) async fn pause(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&pause_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Takes a pause back
@@ -211,7 +210,7 @@ pub(super) async fn resume(
 ) -> Result<Json<Recovery>, Problem> {
     let asking = Asking::new(&caller, optional::<Control>(body)?.by)?;
     let run = run_of(&api, id).await?;
-    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, Utc::now())))
+    Ok(Json(Recovery::of(&resume_run(&api, &run.id, &asking).await?, &api.pulse.paces, Utc::now())))
 }
 
 /// Ends the run and takes its meetings off the queue, unless other runs want them
@@ -256,17 +255,24 @@ async fn read_run(api: &Api, id: &RunId) -> Result<RecoveryRun, Problem> {
     run.ok_or_else(|| QueueError::UnknownRun(id.clone()).into())
 }
 
+/// A client that goes away leaves nothing half done: it is done in a task of its own, which ends whoever waits for it.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ControlError>> + Send + 'static,
+) -> Result<T, Problem> {
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the service gave it up; see its log")),
+    }
+}
+
 pub(in crate::serve) async fn pause_run(
     api: &Api,
     id: &RunId,
     asking: &Asking,
 ) -> Result<RecoveryRun, Problem> {
-    api.service.opened.queue.pause(Some(id)).await?;
-    let run = read_run(api, id).await?;
-    api.recoveries
-        .record(id, asking.controlled("pause", format!("{} are pending", run.counts.pending)))
-        .await?;
-    Ok(run)
+    let (operator, run) = (asking.operator(api), id.clone());
+    to_its_end(async move { operator.pause(Some(&run)).await }).await?;
+    read_run(api, id).await
 }
 
 pub(in crate::serve) async fn resume_run(
@@ -274,12 +280,9 @@ pub(in crate::serve) async fn resume_run(
     id: &RunId,
     asking: &Asking,
 ) -> Result<RecoveryRun, Problem> {
-    api.service.opened.queue.resume(Some(id)).await?;
-    let run = read_run(api, id).await?;
-    api.recoveries
-        .record(id, asking.controlled("resume", format!("{} are pending", run.counts.pending)))
-        .await?;
-    Ok(run)
+    let (operator, run) = (asking.operator(api), id.clone());
+    to_its_end(async move { operator.resume(Some(&run)).await }).await?;
+    read_run(api, id).await
 }
 
 pub(in crate::serve) async fn cancel_run(
@@ -287,11 +290,9 @@ pub(in crate::serve) async fn cancel_run(
     id: &RunId,
     asking: &Asking,
 ) -> Result<Cancelled, Problem> {
-    let report = api.service.opened.queue.cancel(id).await?;
-    let detail = format!("{} taken off the queue, {} left to other runs", report.removed, report.passed_on);
-    api.recoveries.record(id, asking.controlled("cancel", detail)).await?;
-    let run = read_run(api, id).await?;
-    let recovery = Recovery::of(&run, Utc::now());
+    let (operator, run) = (asking.operator(api), id.clone());
+    let report = to_its_end(async move { operator.cancel(&run).await }).await?;
+    let recovery = Recovery::of(&read_run(api, id).await?, &api.pulse.paces, Utc::now());
     Ok(Cancelled { removed: report.removed, passed_on: report.passed_on, recovery })
 }
 
@@ -301,36 +302,25 @@ pub(in crate::serve) async fn retry_run(
     asked: Retry,
     asking: &Asking,
 ) -> Result<Retried, Problem> {
-    let queue = &api.service.opened.queue;
-    let only = which(queue, id, asked).await?;
-    let report = match &only {
-        Some(none) if none.is_empty() => RetryReport::default(),
-        only => queue.retry(id, only.as_deref()).await?,
-    };
-    let detail =
-        format!("{} put back on the queue, {} on it already", report.requeued, report.already_queued);
-    api.recoveries.record(id, asking.controlled("retry", detail)).await?;
+    let (operator, run, selection) = (asking.operator(api), id.clone(), selection(asked)?);
+    let RetryReport { requeued, already_queued } =
+        to_its_end(async move { operator.retry(&run, selection).await }).await?;
     let run = read_run(api, id).await?;
-    let RetryReport { requeued, already_queued } = report;
-    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, Utc::now()) })
+    Ok(Retried { requeued, already_queued, recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()) })
 }
 
-/// The meetings to take up; `None` is all.
-async fn which(queue: &Queue, run: &RunId, asked: Retry) -> Result<Option<Vec<MeetingUuid>>, Problem> {
-    let meetings = asked.meetings.map(uuids).transpose()?;
-    let Some(word) = asked.reason else { return Ok(meetings) };
-    let Some((reason, ..)) = Reason::ALL.iter().find(|(_, known, _)| *known == word) else {
-        return Err(NoOrder("reason is none that docs/reasons.md names".to_owned()).into());
+fn selection(asked: Retry) -> Result<Selection, NoOrder> {
+    let meetings = asked.meetings.map(uuids).transpose()?.map(|meetings| meetings.into_iter().collect());
+    let known =
+        |word: String| Reason::ALL.iter().find(|(_, known, _)| *known == word).map(|(reason, ..)| *reason);
+    let reason = match asked.reason {
+        None => None,
+        Some(word) => match known(word) {
+            None => return refuse("reason is none that docs/reasons.md names"),
+            reason => reason,
+        },
     };
-    let among = |uuid: &MeetingUuid| meetings.as_ref().is_none_or(|meetings| meetings.contains(uuid));
-    let (mut failed, mut after) = (Vec::new(), None);
-    loop {
-        let rows = queue.dead(run, after.as_ref(), ROWS).await?;
-        let Some(last) = rows.last() else { return Ok(Some(failed)) };
-        after = Some(last.uuid.clone());
-        let wanted = rows.into_iter().filter(|dead| dead.cause.reason == *reason && among(&dead.uuid));
-        failed.extend(wanted.map(|dead| dead.uuid));
-    }
+    Ok(Selection { reason, meetings })
 }
 
 fn uuids(meetings: Vec<String>) -> Result<Vec<MeetingUuid>, NoOrder> {

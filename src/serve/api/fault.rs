@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use recapture_core::buffer::BufferError;
 use recapture_core::queue::QueueError;
 
+use crate::control::ControlError;
 use crate::producer::ProducerError;
 use crate::recovery::RecoveryError;
 use crate::report::ReportError;
@@ -38,6 +39,15 @@ impl From<QueueError> for Problem {
 impl From<BufferError> for Problem {
     fn from(error: BufferError) -> Self {
         unavailable("the capture buffer", &error)
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Queue(error) => error.into(),
+            ControlError::Evidence(error) => error.into(),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Events: what changes, told as it changes. The queue is looked at once a second for all streams together, and not at all
-//! while nobody listens.
+//! Events: what changes, told as it changes. The queue is looked at once a second for all streams together, and now and then
+//! while nobody listens: how fast a run goes shows only to who looked before.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -13,15 +13,19 @@ use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use futures_util::{Stream, StreamExt, stream};
 use recapture_core::queue::{Queue, QueueError};
-use recapture_core::run::RunId;
+use recapture_core::run::{RecoveryRun, RunId};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::schema::{QueueDepth, Recovery};
 use super::{Api, schema};
+use crate::pace::Pace;
 use crate::web::problem::Problem;
 
 const EVERY: Duration = Duration::from_secs(1);
+
+/// While nobody listens.
+const UNHEARD: Duration = Duration::from_secs(10);
 
 /// A proxy that hears nothing for a minute may close the connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -40,20 +44,57 @@ struct Look {
 pub(in crate::serve) struct Pulse {
     queue: Queue,
     looks: watch::Sender<Arc<Look>>,
+    pub(in crate::serve) paces: Paces,
+}
+
+/// How fast the runs go that are under way.
+#[derive(Clone, Default)]
+pub(in crate::serve) struct Paces(Arc<Mutex<HashMap<RunId, (Pace, u64)>>>);
+
+/// A run's rates now, and the time that is left at them for what could be begun.
+pub(in crate::serve) struct Going {
+    pub(in crate::serve) meetings_per_second: f64,
+    pub(in crate::serve) bytes_per_second: f64,
+    pub(in crate::serve) left: Option<chrono::Duration>,
+}
+
+impl Paces {
+    /// `None` of a run that nobody has looked at twice.
+    pub(in crate::serve) fn of(&self, run: &RunId) -> Option<Going> {
+        let paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (pace, open) = paces.get(run).filter(|(pace, _)| pace.is_known())?;
+        Some(Going {
+            meetings_per_second: pace.meetings_a_second(),
+            bytes_per_second: pace.bytes_a_second(),
+            left: pace.time_for(*open),
+        })
+    }
+
+    /// Takes a look at the runs under way, each with the meetings of it that could be begun; others are forgotten.
+    pub(in crate::serve) fn see(&self, at: Instant, runs: &[(&RecoveryRun, u64)]) {
+        let mut paces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|id, _| runs.iter().any(|(run, _)| run.id == *id));
+        for (run, open) in runs {
+            let (pace, left) = paces.entry(run.id.clone()).or_default();
+            pace.see(at, run.counts.done(), run.counts.bytes);
+            *left = *open;
+        }
+    }
 }
 
 impl Pulse {
     pub(super) fn new(queue: Queue) -> Self {
-        Self { queue, looks: watch::Sender::new(Arc::default()) }
+        Self { queue, looks: watch::Sender::new(Arc::default()), paces: Paces::default() }
     }
 
     /// Looks as long as somebody listens, until `stop`.
     pub(in crate::serve) async fn keep(self, stop: CancellationToken) -> Result<(), String> {
-        let mut away = false;
+        let (mut away, mut looked) = (false, Instant::now());
         while stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
-            if self.looks.receiver_count() == 0 {
+            if self.looks.receiver_count() == 0 && looked.elapsed() < UNHEARD {
                 continue;
             }
+            looked = Instant::now();
             match self.look().await {
                 Ok(look) => {
                     away = false;
@@ -71,10 +112,16 @@ impl Pulse {
 
     async fn look(&self) -> Result<Look, QueueError> {
         let (runs, depth) = (self.queue.runs(NEWEST).await?, self.queue.depth().await?);
+        let mut going = Vec::new();
+        for run in runs.iter().filter(|run| !run.state.is_end()) {
+            let left = self.queue.work_left(&run.id).await?;
+            going.push((run, left.ready + left.leased + left.retrying));
+        }
+        self.paces.see(Instant::now(), &going);
         let now = Utc::now();
         let runs = runs.into_iter().map(|run| {
             // A rate moves by itself: what has ended is told of once.
-            let text = json(&Recovery::of(&run, run.finished_at.unwrap_or(now)));
+            let text = json(&Recovery::of(&run, &self.paces, run.finished_at.unwrap_or(now)));
             (run.id, Arc::from(text))
         });
         Ok(Look { runs: runs.collect(), queue: json(&QueueDepth::from(depth)).into() })

@@ -15,6 +15,7 @@ use super::schema::{
     ReportQuery, Workers,
 };
 use super::{Api, overview, schema};
+use crate::report::Report;
 use crate::web::problem::Problem;
 
 pub(super) type Id = Result<Path<String>, PathRejection>;
@@ -50,7 +51,10 @@ pub(super) async fn list(
     let full = runs.len() == limit as usize;
     let next_cursor = runs.last().filter(|_| full).map(|run| run.id.to_string());
     let now = Utc::now();
-    Ok(Json(Recoveries { recoveries: runs.iter().map(|run| Recovery::of(run, now)).collect(), next_cursor }))
+    Ok(Json(Recoveries {
+        recoveries: runs.iter().map(|run| Recovery::of(run, &api.pulse.paces, now)).collect(),
+        next_cursor,
+    }))
 }
 
 /// One run, and where its unfinished meetings stand
@@ -62,7 +66,7 @@ pub(super) async fn list(
 pub(super) async fn one(State(api): State<Api>, id: Id) -> Result<Json<RecoveryDetail>, Problem> {
     let run = run_of(&api, id).await?;
     let left = api.service.opened.queue.work_left(&run.id).await?;
-    Ok(Json(RecoveryDetail { recovery: Recovery::of(&run, Utc::now()), left: left.into() }))
+    Ok(Json(RecoveryDetail { recovery: Recovery::of(&run, &api.pulse.paces, Utc::now()), left: left.into() }))
 }
 
 /// What became of each meeting of a run that the platform did not have
@@ -125,16 +129,13 @@ pub(super) async fn report(
         Format::Html => ("text/html; charset=utf-8", None),
         Format::Text => ("text/plain; charset=utf-8", None),
     };
-    let written = tokio::task::spawn_blocking(move || match query.format.unwrap_or(Format::Json) {
+    let form = move |report: &Report| match query.format.unwrap_or(Format::Json) {
         Format::Json => report.to_json().to_string(),
         Format::Csv => report.to_csv(),
         Format::Html => report.to_html(),
         Format::Text => report.to_text(),
-    });
-    let text = written.await.map_err(|error| {
-        tracing::error!(%error, "a report could not be written");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the report could not be written")
-    })?;
+    };
+    let text = api.reports.written(report, form).await?;
     let mut response = ([(header::CONTENT_TYPE, kind)], text).into_response();
     if let Some(ending) = ending {
         let file = format!("attachment; filename=\"recovery-{name}.{ending}\"");

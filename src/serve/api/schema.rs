@@ -18,6 +18,7 @@ pub(in crate::serve) use operation::{
     Coverage, Covered, CoveredDimension, Held, QueueDepth, Span, Worker, Workers,
 };
 
+use super::pulse::{Going, Paces};
 use crate::report::MeetingReport;
 
 /// One run of recovery, `recapture.run/1`, and how far it is.
@@ -104,40 +105,39 @@ pub(in crate::serve) struct Unproven {
     detail: String,
 }
 
-/// How far a run is, from its beginning until now or its end.
+/// How far a run is, and how fast it goes: over the last half minute, or over the whole time of a run that has ended.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub(in crate::serve) struct Progress {
     /// Meetings that came to an end, of those detected.
     pub(in crate::serve) done: u64,
     pub(in crate::serve) meetings_per_second: f64,
     pub(in crate::serve) bytes_per_second: f64,
-    /// At this rate; absent of a run that has ended, or has done nothing yet.
+    /// At this rate, without what waits for Zoom or is held by a pause; absent where nothing moves, or nothing is left.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(in crate::serve) seconds_left: Option<u64>,
 }
 
 impl Progress {
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rates and an estimate"
-    )]
-    pub(in crate::serve) fn of(run: &RecoveryRun, now: DateTime<Utc>) -> Self {
-        let Counts { recovered, failed, unavailable, expired, pending, bytes, .. } = run.counts;
-        let done = recovered + failed + unavailable + expired;
+    #[allow(clippy::cast_precision_loss, reason = "rates")]
+    pub(in crate::serve) fn of(run: &RecoveryRun, paces: &Paces, now: DateTime<Utc>) -> Self {
+        let done = run.counts.done();
+        if let Some(going) = paces.of(&run.id).filter(|_| !run.state.is_end()) {
+            let Going { meetings_per_second, bytes_per_second, left } = going;
+            let left = left.filter(|_| run.state != RunState::Paused);
+            let seconds_left = left.and_then(|left| u64::try_from(left.num_seconds()).ok());
+            return Self { done, meetings_per_second, bytes_per_second, seconds_left };
+        }
         let seconds =
             (run.finished_at.unwrap_or(now) - run.started_at).num_milliseconds().max(1) as f64 / 1000.0;
-        let rate = done as f64 / seconds;
-        let left =
-            (pending > 0 && done > 0 && !run.state.is_end()).then(|| (pending as f64 / rate).ceil() as u64);
-        Self { done, meetings_per_second: rate, bytes_per_second: bytes as f64 / seconds, seconds_left: left }
+        let (meetings_per_second, bytes_per_second) =
+            (done as f64 / seconds, run.counts.bytes as f64 / seconds);
+        Self { done, meetings_per_second, bytes_per_second, seconds_left: None }
     }
 }
 
 impl Recovery {
-    pub(in crate::serve) fn of(run: &RecoveryRun, now: DateTime<Utc>) -> Self {
+    pub(in crate::serve) fn of(run: &RecoveryRun, paces: &Paces, now: DateTime<Utc>) -> Self {
         use recapture_core::run::Mode as RunMode;
         let object = run.to_object();
         Self {
@@ -173,7 +173,7 @@ impl Recovery {
                 .served
                 .as_ref()
                 .and_then(|served| Some(served.continues.as_ref()?.to_string())),
-            progress: Progress::of(run, now),
+            progress: Progress::of(run, paces, now),
         }
     }
 }
@@ -484,7 +484,7 @@ mod tests {
         };
         let value = |value: Result<Value, _>| value.expect("it can be written");
         let object = value(serde_json::to_value(run.to_object()));
-        let told = value(serde_json::to_value(Recovery::of(&run, now)));
+        let told = value(serde_json::to_value(Recovery::of(&run, &Paces::default(), now)));
         for (key, expected) in object.as_object().expect("an object") {
             assert_eq!(&told[key], expected, "{key}");
         }

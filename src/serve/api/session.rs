@@ -89,6 +89,7 @@ mod tests {
             token: Some(Secret::new(token)),
             viewer_token: None,
             requests_per_second: 1,
+            trusted_proxies: Vec::new(),
         })
     }
 

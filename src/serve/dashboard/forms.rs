@@ -8,6 +8,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Form};
 use chrono::Utc;
+use recapture_core::digest::sha256;
 use recapture_core::period::stamp;
 use recapture_core::run::RunId;
 use serde::Deserialize;
@@ -27,6 +28,9 @@ use crate::web::problem::Problem;
 #[derive(Deserialize)]
 pub(super) struct Begin {
     proof: String,
+    /// Of the page that held the form.
+    #[serde(default)]
+    key: String,
     #[serde(rename = "do", default)]
     what: String,
     #[serde(default)]
@@ -71,6 +75,7 @@ pub(super) async fn begin(
 ) -> Result<Response, Refusal> {
     let form = read(form)?;
     prove(&dashboard, &caller, &form.proof)?;
+    let key = (!form.key.is_empty()).then(|| key_of(&form));
     let given = |text: String| Some(text).filter(|text| !text.trim().is_empty());
     let (by, reason) = (given(form.by), given(form.reason));
     let order = if let Some(list) = given(form.meetings) {
@@ -80,13 +85,21 @@ pub(super) async fn begin(
         let (from, to) = (given(form.from), given(form.to));
         order(NewRecovery { from, to, by, reason, ..NewRecovery::default() }, Utc::now())?
     };
-    let client = Client { address: caller.client.clone(), request_id: caller.request_id.clone(), key: None };
+    let client = Client { address: caller.client.clone(), request_id: caller.request_id.clone(), key };
     if form.what == "look" {
         let plan = plan(&dashboard.api, &order, &client).await?;
         return Ok(show(&Visitor::of(&dashboard, &caller), &plan));
     }
     let begun = dashboard.api.recoveries.begin(order, &client).await.map_err(Problem::from)?;
     Ok(to_run(&begun.run.id))
+}
+
+/// The same form with the same words is one request, however often it is sent: a button that is pressed twice begins one
+/// run. The words are in it, so that a page that one goes back to can ask for something else.
+fn key_of(form: &Begin) -> String {
+    let Begin { key, from, to, meetings, by, reason, .. } = form;
+    let words = [key, from, to, meetings, by, reason].map(String::as_str).join("\n");
+    format!("form-{}", sha256(words.as_bytes()))
 }
 
 /// What a dry run found.
@@ -129,7 +142,8 @@ pub(super) async fn control(
     let none =
         || Problem::new(StatusCode::NOT_FOUND, "There is no such recovery, or nothing like that to do.");
     let id = RunId::parse(&id).map_err(|_| none())?;
-    let (api, asking) = (&dashboard.api, Asking::new(&caller, None)?);
+    let by = format!("an operator at {}, on the dashboard", caller.client);
+    let (api, asking) = (&dashboard.api, Asking::new(&caller, Some(by))?);
     match action.as_str() {
         "pause" => drop(pause_run(api, &id, &asking).await?),
         "resume" => drop(resume_run(api, &id, &asking).await?),

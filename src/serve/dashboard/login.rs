@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::page::Page;
 use super::{Dashboard, Refusal};
-use crate::serve::api::{Sessions, client, is_of_another_site};
+use crate::serve::api::{Sessions, is_of_another_site};
 use crate::web::problem::Problem;
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ fn form(note: &str, status: StatusCode) -> Response {
 }
 
 pub(super) async fn login(State(dashboard): State<Dashboard>, request: Request) -> Response {
-    let address = client(&request);
+    let address = dashboard.admission.client(&request);
     if is_of_another_site(request.headers()) {
         let problem = Problem::new(StatusCode::FORBIDDEN, "a page of another site asks for this");
         return Refusal(problem).into_response();
@@ -55,9 +55,7 @@ pub(super) async fn login(State(dashboard): State<Dashboard>, request: Request) 
         let session = dashboard.admission.sessions.begin(role, over_tls);
         return ([(header::SET_COOKIE, session)], to("/")).into_response();
     }
-    if !dashboard.admission.may_try_again(address) {
-        return too_many();
-    }
+    dashboard.admission.wrong_token(address);
     form(
         "<p class=\"note bad\" role=\"alert\">This is no token of this service.</p>\n",
         StatusCode::UNAUTHORIZED,

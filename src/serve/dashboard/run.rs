@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use recapture_core::meeting::MeetingUuid;
 use recapture_core::period::stamp;
 use recapture_core::queue::WorkLeft;
@@ -18,10 +18,11 @@ use super::runs::{bar, left};
 use super::{Dashboard, Refusal, chart};
 use crate::cli::{bytes, grouped, length};
 use crate::markup::Plain;
+use crate::report::html::chart::throughput;
 use crate::report::html::{verdict, write_books};
 use crate::report::{MeetingReport, Report};
-use crate::serve::api::Caller;
 use crate::serve::api::schema::Progress;
+use crate::serve::api::{Caller, Reports};
 use crate::web::problem::Problem;
 
 /// More rows than this are in the report.
@@ -38,64 +39,81 @@ pub(super) async fn page(
     let id = RunId::parse(&id).map_err(|_| none())?;
     let run = queue.run(&id).await?.ok_or_else(none)?;
     let left = queue.work_left(&id).await?;
-    let report = dashboard.api.reports.of(run.clone()).await?;
+    // A run that is too large to be read shows what its books tell.
+    let report = if Reports::fit(&run) { Some(dashboard.api.reports.of(run.clone()).await?) } else { None };
     let visitor = Visitor::of(&dashboard, &caller);
     let mut body = String::new();
     let zoom = &dashboard.api.service.opened.ports.zoom;
-    let _ = write(&mut body, &visitor, &run, &left, &report, zoom);
+    let progress = Progress::of(&run, &dashboard.api.pulse.paces, Utc::now());
+    let shown = Shown { run: &run, left: &left, progress: &progress, report: report.as_deref(), zoom };
+    let _ = write(&mut body, &visitor, &shown);
     let title = format!("Recovery {id}");
     let page = Page { title: &title, place: "/", run: Some(id.as_str()), live: true };
     Ok(page.show(Some(&visitor), &body))
 }
 
-fn write(
-    body: &mut String,
-    visitor: &Visitor,
-    run: &RecoveryRun,
-    left: &WorkLeft,
-    report: &Report,
-    zoom: &Zoom,
-) -> fmt::Result {
+/// What is known of a run.
+struct Shown<'a> {
+    run: &'a RecoveryRun,
+    left: &'a WorkLeft,
+    progress: &'a Progress,
+    report: Option<&'a Report>,
+    zoom: &'a Zoom,
+}
+
+fn write(body: &mut String, visitor: &Visitor, shown: &Shown) -> fmt::Result {
+    let run = shown.run;
     writeln!(body, "<h1>Recovery <code>{}</code></h1>\n<section id=\"now\" data-live>", run.id)?;
-    head(body, run, left)?;
+    head(body, run, shown.left, shown.progress)?;
     writeln!(body, "</section>")?;
     if visitor.may_act {
         actions(body, visitor, run)?;
     }
     let id = &run.id;
-    writeln!(
-        body,
-        "<p>Report: <a href=\"/v1/recoveries/{id}/report?format=html\">to read or print</a>, \
-         <a href=\"/v1/recoveries/{id}/report?format=csv\">CSV</a>, \
-         <a href=\"/v1/recoveries/{id}/report?format=json\">JSON</a></p>"
-    )?;
+    if shown.report.is_some() {
+        writeln!(
+            body,
+            "<p>Report: <a href=\"/v1/recoveries/{id}/report?format=html\">to read or print</a>, \
+             <a href=\"/v1/recoveries/{id}/report?format=csv\">CSV</a>, \
+             <a href=\"/v1/recoveries/{id}/report?format=json\">JSON</a></p>"
+        )?;
+    } else {
+        writeln!(
+            body,
+            "<p class=\"note\">This run has too many meetings to show them here. \
+             <code>recapture report {id}</code> writes its report.</p>"
+        )?;
+    }
     writeln!(body, "<section id=\"books\" data-live>")?;
     write_books(body, &run.counts)?;
-    writeln!(body, "</section>\n<section id=\"failing\" data-live>")?;
-    failing(body, visitor, report)?;
-    writeln!(body, "</section>\n<section id=\"waiting\" data-live>")?;
-    waiting(body, report)?;
-    writeln!(body, "</section>\n<section id=\"throughput\" data-live>")?;
-    let files =
-        report.meetings.values().filter_map(|meeting| meeting.end.as_ref()).flat_map(|end| &end.files);
-    let stored: Vec<(DateTime<Utc>, u64)> =
-        files.filter_map(|file| Some((file.downloaded_at?, file.size?))).collect();
-    chart::throughput(body, &stored)?;
-    writeln!(body, "</section>\n<section id=\"limits\" data-live>")?;
+    writeln!(body, "</section>")?;
+    if let Some(report) = shown.report {
+        writeln!(body, "<section id=\"failing\" data-live>")?;
+        failing(body, visitor, report)?;
+        writeln!(body, "</section>\n<section id=\"waiting\" data-live>")?;
+        waiting(body, report)?;
+        writeln!(body, "</section>\n<section id=\"throughput\" data-live>")?;
+        throughput(body, report)?;
+        writeln!(body, "</section>")?;
+    }
+    writeln!(body, "<section id=\"limits\" data-live>")?;
     // Of a run that has ended the last hour says nothing.
     if !run.state.is_end() {
-        chart::limits(body, zoom)?;
+        chart::limits(body, shown.zoom)?;
     }
-    writeln!(body, "</section>\n<section id=\"slowest\" data-live>")?;
-    slowest(body, report)?;
-    writeln!(body, "</section>")
+    writeln!(body, "</section>")?;
+    if let Some(report) = shown.report {
+        writeln!(body, "<section id=\"slowest\" data-live>")?;
+        slowest(body, report)?;
+        writeln!(body, "</section>")?;
+    }
+    Ok(())
 }
 
-fn head(body: &mut String, run: &RecoveryRun, waiting: &WorkLeft) -> fmt::Result {
+fn head(body: &mut String, run: &RecoveryRun, waiting: &WorkLeft, progress: &Progress) -> fmt::Result {
     let (class, words) = verdict(run);
-    let progress = Progress::of(run, Utc::now());
     writeln!(body, "<p class=\"verdict {class}\">{words}</p>")?;
-    bar(body, run, &progress)?;
+    bar(body, run, progress)?;
     writeln!(body, "<dl>")?;
     let mut fact = |name: &str, value: &dyn fmt::Display| writeln!(body, "<dt>{name}</dt><dd>{value}</dd>");
     fact("State", &run.state.as_str())?;
@@ -106,7 +124,7 @@ fn head(body: &mut String, run: &RecoveryRun, waiting: &WorkLeft) -> fmt::Result
         fact("Rate", &format_args!("{rate:.1} meetings/s, {received}/s"))?;
     }
     if progress.seconds_left.is_some() {
-        fact("Time left", &left(&progress))?;
+        fact("Time left", &left(progress))?;
     }
     if run.counts.pending > 0 {
         let WorkLeft { ready, leased, retrying, waiting_for_zoom, held, .. } = waiting;

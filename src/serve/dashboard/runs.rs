@@ -10,13 +10,14 @@ use recapture_core::period::stamp;
 use recapture_core::queue::Depth;
 use recapture_core::run::{RecoveryRun, RunId, RunState};
 use serde::Deserialize;
+use ulid::Ulid;
 
 use super::page::{Page, Visitor, table, table_end};
 use super::{Dashboard, Refusal};
 use crate::cli::{grouped, length};
 use crate::markup::Plain;
-use crate::serve::api::Caller;
 use crate::serve::api::schema::Progress;
+use crate::serve::api::{Caller, Paces};
 
 const A_PAGE: u32 = 50;
 
@@ -45,7 +46,7 @@ pub(super) async fn page(
     }
     let visitor = Visitor::of(&dashboard, &caller);
     let mut body = String::new();
-    let _ = write(&mut body, &visitor, &runs, &depth, &ahead);
+    let _ = write(&mut body, &visitor, &runs, &dashboard.api.pulse.paces, &depth, &ahead);
     let page = Page { title: "Recoveries", place: "/", run: None, live: true };
     Ok(page.show(Some(&visitor), &body))
 }
@@ -54,6 +55,7 @@ fn write(
     body: &mut String,
     visitor: &Visitor,
     runs: &[RecoveryRun],
+    paces: &Paces,
     depth: &Depth,
     ahead: &[(&str, u64)],
 ) -> fmt::Result {
@@ -71,7 +73,7 @@ fn write(
             ["Run", "State", "Progress", "#Recovered", "#Failed", "#Pending", "Time left", "Asked by, why"];
         table(body, "runs-title", &columns)?;
         for run in runs {
-            row(body, run)?;
+            row(body, run, paces)?;
         }
         table_end(body)?;
         if let Some(last) = runs.last().filter(|_| runs.len() == A_PAGE as usize) {
@@ -148,8 +150,8 @@ pub(super) fn left(progress: &Progress) -> String {
         .unwrap_or_default()
 }
 
-fn row(body: &mut String, run: &RecoveryRun) -> fmt::Result {
-    let progress = Progress::of(run, Utc::now());
+fn row(body: &mut String, run: &RecoveryRun, paces: &Paces) -> fmt::Result {
+    let progress = Progress::of(run, paces, Utc::now());
     writeln!(
         body,
         "<tr><td><a href=\"/runs/{id}\"><code>{id}</code></a><br><span class=\"soft\">{}, begun <span class=\"time\">{}</span>",
@@ -211,7 +213,8 @@ fn begin_form(body: &mut String, visitor: &Visitor) -> fmt::Result {
     visitor.form(body, &"/runs", "begin")?;
     writeln!(
         body,
-        "<div class=\"fields\">
+        "<input type=\"hidden\" name=\"key\" value=\"{}\">
+<div class=\"fields\">
 <fieldset><legend>A period (UTC)</legend><div class=\"pair\">
 <div><label for=\"from\">From, midnight of</label><input id=\"from\" name=\"from\" type=\"date\"></div>
 <div><label for=\"to\">Up to midnight of</label><input id=\"to\" name=\"to\" type=\"date\"></div></div></fieldset>
@@ -225,6 +228,7 @@ fn begin_form(body: &mut String, visitor: &Visitor) -> fmt::Result {
 <div class=\"actions\"><button class=\"main\" name=\"do\" value=\"recover\">Recover</button>
 <button name=\"do\" value=\"look\">Only show what is missing</button></div>
 </form>
-</details>"
+</details>",
+        Ulid::generate()
     )
 }

@@ -20,6 +20,11 @@ pub struct Ledger {
     pub since: DateTime<Utc>,
     meeting_start_time: Coverage,
     archive_complete_time: Coverage,
+    /// What was not listed while Zoom kept all of it. It was listed once more, and is not taken again.
+    #[serde(default, skip_serializing_if = "Coverage::is_empty")]
+    abandoned_by_start: Coverage,
+    #[serde(default, skip_serializing_if = "Coverage::is_empty")]
+    abandoned_by_completion: Coverage,
     /// The latest start of a meeting that Zoom has listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<DateTime<Utc>>,
@@ -50,6 +55,8 @@ impl Ledger {
             since,
             meeting_start_time: Coverage::default(),
             archive_complete_time: Coverage::default(),
+            abandoned_by_start: Coverage::default(),
+            abandoned_by_completion: Coverage::default(),
             newest: None,
             silent_since: None,
             rebuilt_at: None,
@@ -89,6 +96,26 @@ impl Ledger {
             Dimension::StartTime => self.meeting_start_time.cover(period, run),
             Dimension::ArchiveTime => self.archive_complete_time.cover(period, run),
         }
+    }
+
+    pub fn abandoned(&self, dimension: Dimension) -> &Coverage {
+        match dimension {
+            Dimension::StartTime => &self.abandoned_by_start,
+            Dimension::ArchiveTime => &self.abandoned_by_completion,
+        }
+    }
+
+    pub fn abandon(&mut self, dimension: Dimension, period: Period, run: &RunId) {
+        match dimension {
+            Dimension::StartTime => self.abandoned_by_start.cover(period, run),
+            Dimension::ArchiveTime => self.abandoned_by_completion.cover(period, run),
+        }
+    }
+
+    /// The parts of a period that are still to be covered, the oldest first.
+    pub fn gaps(&self, dimension: Dimension, within: Period) -> Vec<Period> {
+        let gaps = self.of(dimension).gaps(within).into_iter();
+        gaps.flat_map(|gap| self.abandoned(dimension).gaps(gap)).collect()
     }
 
     pub fn uncover(&mut self, dimension: Dimension, period: Period) {

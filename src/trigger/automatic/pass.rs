@@ -5,7 +5,7 @@ use recapture_core::buffer::BufferError;
 use recapture_core::evidence::Entry;
 use recapture_core::period::{Period, stamp};
 use recapture_core::queue::{DutyToken, Queue, QueueError};
-use recapture_core::zoom::Dimension;
+use recapture_core::zoom::{Dimension, ZoomError};
 use recapture_worker::Opened;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
@@ -13,10 +13,10 @@ use tracing::{info, warn};
 use super::plan::Due;
 use super::rebuild::{Found, rebuild};
 use super::{Ledger, Plan, Terms, plan};
-use crate::producer::{Enumerated, Look, Producer, ProducerError, Sink, SliceEnd, Sweep};
+use crate::producer::{Enumerated, Look, Producer, ProducerError, Sink, SliceEnd, Sweep, lists_anything};
 
-/// How long silence where there were meetings is no proof.
-const SILENCE: chrono::Duration = chrono::Duration::days(1);
+/// What stands against a slice that was listed to its end, but too late.
+const TOO_LATE: &str = "it was not listed within zoom.retention: what Zoom had deleted of it by now, nobody can tell. It is not looked at again";
 
 /// Why a pass could not be begun.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +78,18 @@ impl Pass {
         let mut found = Vec::new();
         for due in &self.plan.slices {
             let look = if due.again { Look::Again } else { Look::First };
-            let end = sweep.list(producer, due.slice, due.dimension, look).await?;
+            let listed = sweep.list(producer, due.slice, due.dimension, look).await;
+            let end = match listed {
+                // Of time long past Zoom need not answer at all.
+                Err(ProducerError::Zoom(ZoomError::Refused(answer))) if due.aged => {
+                    sweep.doubt(due.slice, due.dimension, format!("Zoom refused: {answer}"));
+                    SliceEnd { proven: None, indeterminate: 0, newest: None }
+                }
+                listed => listed?,
+            };
+            if due.aged && end.proven.is_some() {
+                sweep.doubt(due.slice, due.dimension, TOO_LATE.to_owned());
+            }
             newest = newest.max(end.newest);
             found.extend(Finding::of(due, &end));
             if sweep.done().listed > 0 {
@@ -101,13 +112,14 @@ impl Pass {
         let (Sink::Run { run, evidence, .. }, Some(duty)) = (&producer.sink, &self.duty) else {
             return Ok(());
         };
-        let lines = findings.iter().map(|finding| finding.line(&self.account)).collect();
+        let lines = findings.iter().filter_map(|finding| finding.line(&self.account)).collect();
         evidence.append_durably(run, lines).await?;
         let mut ledger = self.ledger.lock().await;
         for finding in findings {
             match finding {
                 Finding::Covered(period, dimension) => ledger.cover(dimension, period, run),
                 Finding::Doubtful(period, dimension) => ledger.uncover(dimension, period),
+                Finding::Abandoned(period, dimension) => ledger.abandon(dimension, period, run),
             }
         }
         if newest.is_some() {
@@ -117,47 +129,29 @@ impl Pass {
         put(&self.queue, duty, &ledger).await
     }
 
-    /// Nothing was listed at all.
+    /// Nothing was listed at all. That covers something only if the account still lists what it has listed before.
     async fn end_in_silence(
         &self,
         producer: &Producer<'_>,
         findings: Vec<Finding>,
         sweep: &mut Sweep,
     ) -> Result<(), ProducerError> {
-        let doubt = {
-            let mut ledger = self.ledger.lock().await;
-            let vanished = self.vanished(&ledger);
-            if vanished.is_some() {
-                let since = *ledger.silent_since.get_or_insert(self.now);
-                vanished.filter(|_| self.now - since < SILENCE)
-            } else {
-                None
-            }
-        };
-        let Some((slice, newest)) = doubt else {
-            if self.ledger.lock().await.silent_since.is_some() {
-                warn!(
-                    "Zoom lists nothing for more than a day where it has listed meetings; is archiving still on for this account?"
-                );
-            }
+        let newest = self.ledger.lock().await.newest;
+        // What Zoom has deleted since, it need not list.
+        let Some(newest) = newest.filter(|newest| *newest > self.now - self.terms.retention) else {
             return self.write(producer, findings, None).await;
         };
-        let newest = stamp(newest);
+        if lists_anything(producer).await? {
+            self.ledger.lock().await.silent_since = None;
+            return self.write(producer, findings, None).await;
+        }
         let detail = format!(
-            "Zoom lists nothing at all, although it has listed a meeting that began at {newest}: is this still the account, and archiving on?"
+            "Zoom lists nothing at all, although it has listed a meeting that began at {}: is this still the account, and archiving on?",
+            stamp(newest)
         );
-        sweep.doubt(slice, Dimension::StartTime, detail);
-        // The ledger remembers since when.
+        sweep.doubt(self.plan.period, Dimension::StartTime, detail);
+        self.ledger.lock().await.silent_since.get_or_insert(self.now);
         self.write(producer, Vec::new(), None).await
-    }
-
-    /// The slice in which Zoom listed a meeting before that it should still have, and does not list now.
-    fn vanished(&self, ledger: &Ledger) -> Option<(Period, DateTime<Utc>)> {
-        let newest = ledger.newest.filter(|newest| *newest > self.now - self.terms.retention)?;
-        let holds = |due: &&Due| {
-            due.dimension == Dimension::StartTime && due.slice.from <= newest && newest < due.slice.to
-        };
-        self.plan.slices.iter().find(holds).map(|due| (due.slice, newest))
     }
 }
 
@@ -167,26 +161,34 @@ enum Finding {
     Covered(Period, Dimension),
     /// It was covered, and cannot be called so any longer: what came late may be in it.
     Doubtful(Period, Dimension),
+    /// It was listed for the last time, too late to know what it held.
+    Abandoned(Period, Dimension),
 }
 
 impl Finding {
     /// `None` if nothing changes.
     fn of(due: &Due, end: &SliceEnd) -> Option<Self> {
+        if due.aged {
+            // What the platform could not tell of is still to be recovered.
+            return (end.indeterminate == 0).then_some(Self::Abandoned(due.slice, due.dimension));
+        }
         match end.proven.filter(|_| end.indeterminate == 0) {
             Some(period) => Some(Self::Covered(period, due.dimension)),
             None => due.again.then_some(Self::Doubtful(due.slice, due.dimension)),
         }
     }
 
-    fn line(&self, account: &str) -> Entry {
+    /// `None` for what the run's own record of unproven slices tells.
+    fn line(&self, account: &str) -> Option<Entry> {
         let (account, dimension) = (account.to_owned(), |of: &Dimension| of.as_str().to_owned());
         match self {
             Self::Covered(period, of) => {
-                Entry::Covered { account, period: *period, dimension: dimension(of) }
+                Some(Entry::Covered { account, period: *period, dimension: dimension(of) })
             }
             Self::Doubtful(period, of) => {
-                Entry::Uncovered { account, period: *period, dimension: dimension(of) }
+                Some(Entry::Uncovered { account, period: *period, dimension: dimension(of) })
             }
+            Self::Abandoned(..) => None,
         }
     }
 }

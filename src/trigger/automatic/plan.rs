@@ -11,6 +11,9 @@ use crate::recovery::retention;
 /// Slices are short, so that one that is cut short costs little, although Zoom would answer for seven days at once.
 pub(super) const LONGEST_SLICE: Duration = Duration::days(1);
 
+/// When Zoom deletes is an estimate.
+const NOT_TO_THE_MINUTE: Duration = Duration::hours(1);
+
 /// The settings that decide what is listed.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
@@ -37,11 +40,15 @@ impl Terms {
         (now - self.lookback).trunc_subsecs(0)
     }
 
-    /// What has to be covered at `now`; `None` if that is nothing yet.
+    /// What has to be covered at `now`, or had to be once; `None` if that is nothing yet.
     pub fn window(&self, ledger: &Ledger, now: DateTime<Utc>) -> Option<Period> {
-        let kept = now - self.retention.max(self.lookback);
-        let from = ledger.since.min(now - self.lookback).max(kept);
+        let from = ledger.since.min(now - self.lookback);
         Period::new(from, now - self.settle).ok()
+    }
+
+    /// Of what lies before, Zoom may have deleted some.
+    pub fn kept_from(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - self.retention.max(self.lookback) - NOT_TO_THE_MINUTE
     }
 }
 
@@ -59,20 +66,33 @@ pub struct Due {
     pub dimension: Dimension,
     /// All of it is covered already: it is looked at for what came late.
     pub again: bool,
+    /// It was not listed while Zoom kept all of it: whatever comes of it now, it is not taken again.
+    pub aged: bool,
 }
 
 /// `None` if there is nothing to list.
 pub fn plan(ledger: &Ledger, terms: &Terms, now: DateTime<Utc>) -> Option<Plan> {
     let window = terms.window(ledger, now)?;
-    let mut slices = Vec::new();
+    let kept_from = terms.kept_from(now);
+    let (mut slices, mut aged) = (Vec::new(), Vec::new());
     for dimension in Dimension::BOTH {
         let covered = ledger.of(dimension);
         let mut due = |period: Period, again| {
             let cut = period.slices_of(LONGEST_SLICE).into_iter();
-            slices.extend(cut.map(|slice| Due { slice, dimension, again }));
+            slices.extend(cut.map(|slice| Due { slice, dimension, again, aged: false }));
         };
-        for gap in covered.gaps(window) {
-            due(gap, false);
+        for gap in ledger.gaps(dimension, window) {
+            if let Ok(kept) = Period::new(gap.from.max(kept_from), gap.to) {
+                due(kept, false);
+            }
+            if let Ok(old) = Period::new(gap.from, gap.to.min(kept_from)) {
+                aged.extend(old.slices().into_iter().map(|slice| Due {
+                    slice,
+                    dimension,
+                    again: false,
+                    aged: true,
+                }));
+            }
         }
         let from = covered.end().map_or(window.to, |end| (end - terms.overlap).max(window.from));
         for known in covered.intervals() {
@@ -82,6 +102,7 @@ pub fn plan(ledger: &Ledger, terms: &Terms, now: DateTime<Utc>) -> Option<Plan> 
             }
         }
     }
+    slices.append(&mut aged);
     slices.sort_by_key(|due| due.slice.from);
     let from = slices.first()?.slice.from;
     let to = slices.iter().map(|due| due.slice.to).max()?;
@@ -144,9 +165,27 @@ mod tests {
     }
 
     #[test]
-    fn what_zoom_has_deleted_is_not_asked_for() {
-        let ledger = Ledger::new("acme", at(90 * 86_400));
-        assert_eq!(plan(&ledger, &terms(24), at(0)).expect("work").period.from, at(30 * 86_400));
+    fn what_zoom_may_have_deleted_is_asked_for_once_more() {
+        let (old, kept) = (at(90 * 86_400), at(30 * 86_400 + 3600));
+        let mut ledger = Ledger::new("acme", old);
+        let first = plan(&ledger, &terms(24), at(0)).expect("work");
+        assert_eq!(first.period.from, old, "nothing is passed over in silence");
+        for dimension in Dimension::BOTH {
+            let aged: Vec<_> = first
+                .slices
+                .iter()
+                .filter(|due| due.aged && due.dimension == dimension)
+                .map(|due| due.slice)
+                .collect();
+            assert_eq!((aged[0].from, aged[aged.len() - 1].to), (old, kept));
+            assert!(aged.windows(2).all(|pair| pair[0].to == pair[1].from));
+            for slice in aged {
+                ledger.abandon(dimension, slice, &run());
+            }
+        }
+        let second = plan(&ledger, &terms(24), at(0)).expect("work");
+        assert_eq!(second.period.from, kept);
+        assert!(second.slices.iter().all(|due| !due.aged), "but only once");
     }
 
     #[test]
@@ -194,7 +233,8 @@ mod tests {
                 }
             }
             for due in plan.iter().flat_map(|plan| &plan.slices) {
-                prop_assert!(due.slice.to - due.slice.from <= LONGEST_SLICE);
+                prop_assert!(due.aged || due.slice.to - due.slice.from <= LONGEST_SLICE);
+                prop_assert_eq!(due.aged, due.slice.to <= terms.kept_from(at(0)) && !due.again);
                 let gaps = ledger.of(due.dimension).gaps(due.slice);
                 prop_assert_eq!(gaps.is_empty(), due.again, "{:?}", due);
             }

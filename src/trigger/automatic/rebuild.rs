@@ -1,8 +1,8 @@
 //! Makes the ledger again from the evidence of earlier runs.
 //!
 //! What a run covered counts if every meeting that it detected has come to an end since, by whatever run: jobs that were
-//! lost together with the ledger have not, and the slices of their run are listed again. A run whose record cannot be
-//! read counts for nothing.
+//! lost together with the ledger have not, and the slices of their run are listed again, also those that an earlier run
+//! had covered. A run whose record cannot be read counts for nothing.
 
 use std::collections::HashMap;
 
@@ -76,13 +76,16 @@ pub(super) async fn rebuild(
         for (period, dimension) in &told.uncovered {
             ledger.uncover(*dimension, *period);
         }
-        if !told.detected.iter().all(has_ended) {
-            open += 1;
-            continue;
-        }
+        let all_ended = told.detected.iter().all(has_ended);
+        open += usize::from(!all_ended);
         for (period, dimension) in &told.covered {
             ledger.since = ledger.since.min(period.from);
-            ledger.cover(*dimension, *period, run);
+            if all_ended {
+                ledger.cover(*dimension, *period, run);
+            } else {
+                // Whoever covered it before: what this run found in it is not recovered.
+                ledger.uncover(*dimension, *period);
+            }
         }
         if !told.covered.is_empty() {
             ledger.newest = ledger.newest.max(told.newest);
@@ -128,5 +131,74 @@ fn take(told: &mut Told, account: &str, at: DateTime<Utc>, entry: Entry) {
         }
         Entry::Ended(end) => told.ended.push((end.meeting, at)),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Duration;
+    use recapture_core::config;
+    use recapture_core::evidence::{Evidence, MeetingVerdict};
+    use recapture_core::run::Request;
+
+    use super::*;
+
+    const ACCOUNT: &str = "acme";
+
+    async fn record(evidence: &Evidence, run: &RunId, covered: Period, detected: Option<&str>) {
+        let request = Request {
+            mode: Mode::Automatic,
+            dry_run: false,
+            requested_by: String::new(),
+            reason: None,
+            period: Some(covered),
+            served: None,
+        };
+        let mut lines = vec![Entry::Requested {
+            run: run.clone(),
+            request,
+            tool: String::new(),
+            config_sha256: String::new(),
+            continues: None,
+        }];
+        lines.extend(detected.map(|meeting| {
+            Entry::Verdict(MeetingVerdict {
+                meeting: MeetingUuid::parse(meeting).expect("a UUID"),
+                started_at: Some(covered.from),
+                verdict: "missing".to_owned(),
+                detail: None,
+                deadline: None,
+                queued_by: None,
+            })
+        }));
+        let dimension = Dimension::StartTime.as_str().to_owned();
+        lines.push(Entry::Covered { account: ACCOUNT.to_owned(), period: covered, dimension });
+        evidence.append_durably(run, lines).await.expect("written");
+    }
+
+    #[tokio::test]
+    async fn what_a_later_run_found_and_lost_is_not_covered_by_an_earlier_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = config::Buffer::Folder(folder.path().join("buffer"));
+        let buffer = Buffer::open(&place).await.expect("a buffer");
+        let evidence = Evidence::new(buffer.clone(), "w", None);
+        let now = Utc::now();
+        let ago = |hours| now - Duration::hours(hours);
+        let [first, second] = [ago(2), ago(1)].map(RunId::new);
+        record(&evidence, &first, Period { from: ago(48), to: ago(3) }, None).await;
+        // It came late, its job was queued, and the queue was lost.
+        let late = Period { from: ago(24), to: ago(3) };
+        record(&evidence, &second, late, Some("/aB3dE//gHiJkL4mNoPqRg==")).await;
+        let terms = Terms {
+            settle: Duration::zero(),
+            overlap: Duration::hours(24),
+            lookback: Duration::hours(36),
+            retention: Duration::days(30),
+        };
+        let found = rebuild(&buffer, ACCOUNT, &terms, now).await.expect("read");
+        assert_eq!((found.runs, found.open, found.unreadable), (2, 1, 0));
+        assert_eq!(found.ledger.since, ago(48));
+        let all = Period { from: ago(48), to: ago(3) };
+        assert_eq!(found.ledger.of(Dimension::StartTime).gaps(all), [late]);
     }
 }

@@ -122,12 +122,21 @@ impl Standing {
             Some(Gap { dimension, period, deadline }) => {
                 let _ = writeln!(text, "  oldest gap  {period} by {dimension}");
                 let left = *deadline - now;
-                let warning = if left < SOON { "WARNING: " } else { "" };
+                let at = stamp(*deadline);
+                let _ = if left < chrono::Duration::zero() {
+                    writeln!(text, "  WARNING: Zoom has been deleting from it since {at}")
+                } else {
+                    let warning = if left < SOON { "WARNING: " } else { "" };
+                    writeln!(text, "  {warning}Zoom deletes from it from {at} on (in {})", length(left))
+                };
+            }
+        }
+        for dimension in Dimension::BOTH {
+            for abandoned in ledger.abandoned(dimension).intervals().iter().rev().take(MOST_SHOWN) {
+                let (period, by, run) = (abandoned.period, dimension.as_str(), &abandoned.last);
                 let _ = writeln!(
                     text,
-                    "  {warning}Zoom deletes from it from {} on (in {})",
-                    stamp(*deadline),
-                    length(left)
+                    "  WARNING: {period} by {by} was not listed while Zoom kept it; run {run} recovered what was left of it"
                 );
             }
         }
@@ -153,14 +162,22 @@ impl Standing {
         for dimension in Dimension::BOTH {
             let gap = self.gaps.iter().find(|gap| gap.dimension == dimension.as_str());
             let age = gap.map_or(0, |gap| (now - gap.period.from).num_seconds());
-            metrics::coverage_looked_at(dimension.as_str(), u64::try_from(age).unwrap_or_default());
+            let abandoned = self.ledger.iter().flat_map(|ledger| ledger.abandoned(dimension).intervals());
+            let abandoned: i64 = abandoned.map(|of| (of.period.to - of.period.from).num_seconds()).sum();
+            metrics::coverage_looked_at(dimension.as_str(), seconds(age), seconds(abandoned));
         }
+        let silent_since = self.ledger.as_ref().and_then(|ledger| ledger.silent_since);
+        metrics::source_silent(silent_since.map_or(0, |since| seconds((now - since).num_seconds())));
     }
+}
+
+fn seconds(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
 }
 
 fn gaps(ledger: &Ledger, due: Period, terms: &Terms) -> Vec<Gap> {
     let oldest = |dimension: Dimension| {
-        let period = ledger.of(dimension).gaps(due).into_iter().next()?;
+        let period = ledger.gaps(dimension, due).into_iter().next()?;
         Some(Gap { dimension: dimension.as_str(), period, deadline: period.from + terms.retention })
     };
     Dimension::BOTH.into_iter().filter_map(oldest).collect()

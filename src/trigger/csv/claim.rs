@@ -1,7 +1,7 @@
 //! Taking a file: one process at a time, and a dead one's file is taken over.
 //!
 //! The lock is on a file of its own beside the input (`.ids.csv.taken`), so that the input keeps its name while its
-//! rows are open. It outlives its process: it names the run that has the rows.
+//! rows are open. It outlives its process: it names the run that has the rows, and since when the file is worked on.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -10,6 +10,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+use recapture_core::period::{parse_instant, stamp};
 use recapture_core::run::RunId;
 
 use super::error::CsvError;
@@ -28,6 +30,8 @@ pub struct Claim {
     marker: PathBuf,
     lock: File,
     earlier: Option<RunId>,
+    /// When it was first assigned to a run.
+    since: Option<DateTime<Utc>>,
 }
 
 /// What a file asks for.
@@ -82,8 +86,11 @@ impl Claim {
         }
         let mut text = String::new();
         // What cannot be read names no run.
-        let earlier = lock.read_to_string(&mut text).ok().and_then(|_| RunId::parse(text.trim()).ok());
-        Ok(Some(Self { path: path.to_owned(), marker, lock, earlier }))
+        let _ = lock.read_to_string(&mut text);
+        let mut lines = text.lines();
+        let earlier = lines.next().and_then(|run| RunId::parse(run.trim()).ok());
+        let since = lines.next().and_then(|since| parse_instant(since.trim()).ok());
+        Ok(Some(Self { path: path.to_owned(), marker, lock, earlier, since }))
     }
 
     /// The file's name, for people.
@@ -96,16 +103,22 @@ impl Claim {
         self.earlier.as_ref()
     }
 
+    /// When an earlier process first recovered rows of it.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        self.since
+    }
+
     pub fn read(&self) -> Result<Content, CsvError> {
         Content::read(&self.path)
     }
 
     /// From now on the rows are recovered for this run.
     pub fn assign(&mut self, run: &RunId) -> Result<(), CsvError> {
+        let since = *self.since.get_or_insert_with(Utc::now);
         let mut write = || {
             self.lock.set_len(0)?;
             self.lock.rewind()?;
-            writeln!(self.lock, "{run}")?;
+            write!(self.lock, "{run}\n{}\n", stamp(since))?;
             self.lock.sync_data()
         };
         write().map_err(CsvError::unwritable(&self.marker))?;

@@ -7,14 +7,18 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Duration, Utc};
 use recapture_core::digest::{self, Hasher};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use super::claim::Claim;
 use super::error::CsvError;
-use super::results::{Draft, Part, Parts, draft};
+use super::results::{Draft, INDETERMINATE, Part, Parts, draft};
 use crate::report::Report;
+
+/// For how long rows are asked for again of which nobody can tell. What passes by itself is over by then.
+const PATIENCE: Duration = Duration::days(1);
 
 /// Where finished files and rejected rows go.
 #[derive(Debug, Clone)]
@@ -35,8 +39,11 @@ pub enum Finish {
     Open {
         pending: u64,
         unlisted: u64,
+        /// Nobody could tell of these yet. They are asked for again until then.
+        undecided: u64,
+        until: DateTime<Utc>,
     },
-    /// It is not the file that the run read.
+    /// It is not the file that the run read, or is not any more.
     Changed,
 }
 
@@ -48,9 +55,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether some rows were rejected, or came to an end that the exit code tells.
-    pub fn needs_attention(&self) -> bool {
-        ["rejected", "failed", "expired"].iter().any(|outcome| self.outcomes.contains_key(*outcome))
+    /// The exit code that tells of the rows.
+    pub fn code(&self) -> u8 {
+        let has = |outcomes: &[&str]| outcomes.iter().any(|outcome| self.outcomes.contains_key(*outcome));
+        match () {
+            () if has(&[INDETERMINATE]) => 4,
+            () if has(&["rejected", "failed", "expired"]) => 3,
+            () => 0,
+        }
     }
 }
 
@@ -95,15 +107,26 @@ impl Claim {
         if !report.inputs.contains(&draft.sha256) {
             return Ok(Finish::Changed);
         }
-        if draft.open + draft.unlisted > 0 {
-            return Ok(Finish::Open { pending: draft.open, unlisted: draft.unlisted });
+        let now = Utc::now();
+        let until = self.since().unwrap_or(now) + PATIENCE;
+        let undecided = if now < until { draft.undecided } else { 0 };
+        let Draft { open: pending, unlisted, .. } = draft;
+        if pending + unlisted + undecided > 0 {
+            return Ok(Finish::Open { pending, unlisted, undecided, until });
         }
         let copy = Part::new(part(&folders.processed, "input"));
         for number in 1.. {
             let slot = Slot::new(&self.path, folders, number);
-            if slot.is_free_for(self, &draft)? && slot.take(self, &draft, &copy)? {
-                let rejected = draft.rejected.as_ref().map(|_| slot.rejected);
-                return Ok(Finish::Moved { results: slot.results, rejected, tally: draft.tally });
+            if !slot.is_free_for(self, &draft)? {
+                continue;
+            }
+            match slot.take(self, &draft, &copy)? {
+                Take::Taken => {
+                    let rejected = draft.rejected.as_ref().map(|_| slot.rejected);
+                    return Ok(Finish::Moved { results: slot.results, rejected, tally: draft.tally });
+                }
+                Take::Late => {}
+                Take::Changed => return Ok(Finish::Changed),
             }
         }
         unreachable!("some number is free")
@@ -151,44 +174,80 @@ impl Slot {
         })
     }
 
-    /// Takes the names one after the other; false if another process was quicker with the first.
-    fn take(&self, claim: &Claim, draft: &Draft, copy: &Part) -> Result<bool, CsvError> {
+    /// Takes the names one after the other.
+    fn take(&self, claim: &Claim, draft: &Draft, copy: &Part) -> Result<Take, CsvError> {
         step("begin");
         if !publish(&draft.results, &self.results)? {
-            return Ok(false);
+            return Ok(Take::Late);
         }
         step("results");
         if let Some(rejected) = &draft.rejected {
             publish_alone(rejected, &self.rejected)?;
         }
         step("rejected");
-        self.move_input(claim, copy)?;
+        if !self.move_input(claim, copy, &draft.sha256)? {
+            // What is told of its rows so far will be told again.
+            let told = [Some(&self.results), draft.rejected.as_ref().map(|_| &self.rejected)];
+            for told in told.into_iter().flatten() {
+                fs::remove_file(told).map_err(CsvError::unwritable(told))?;
+            }
+            return Ok(Take::Changed);
+        }
         step("input");
         claim.end();
         step("end");
-        Ok(true)
+        Ok(Take::Taken)
     }
 
-    fn move_input(&self, claim: &Claim, copy: &Part) -> Result<(), CsvError> {
+    /// Moves the file if it still is the one that the results tell of; else leaves it in its place, and answers false.
+    /// Somebody may write to it at any moment, so it is looked at once more where it has got to.
+    fn move_input(&self, claim: &Claim, copy: &Part, sha256: &str) -> Result<bool, CsvError> {
         let unwritable = CsvError::unwritable(&self.input);
-        let remove = || fs::remove_file(&claim.path).map_err(CsvError::unwritable(&claim.path));
-        if same_content(&self.input, &claim.path)? == Same::Equal {
+        let (from, to) = (&claim.path, &self.input);
+        let is_it =
+            |path: &Path| Ok::<_, CsvError>(hash(path).map_err(CsvError::unreadable(path))? == sha256);
+        let remove = |path: &Path| fs::remove_file(path).map_err(CsvError::unwritable(path));
+        if !is_it(from)? {
+            return Ok(false);
+        }
+        if same_content(to, from)? == Same::Equal {
             // An earlier try copied it and died.
-            remove()?;
+            remove(from)?;
         } else {
-            match rename_new(&claim.path, &self.input) {
+            step("move");
+            match rename_new(from, to) {
                 Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                    let copied = fs::copy(&claim.path, copy.path());
+                    let copied = fs::copy(from, copy.path());
                     copied.and_then(|_| File::open(copy.path())?.sync_all()).map_err(&unwritable)?;
-                    publish_alone(copy, &self.input)?;
+                    publish_alone(copy, to)?;
                     step("copy");
-                    remove()?;
+                    if !is_it(to)? || !is_it(from)? {
+                        remove(to)?;
+                        return Ok(false);
+                    }
+                    remove(from)?;
                 }
-                renamed => renamed.map_err(&unwritable)?,
+                renamed => {
+                    renamed.map_err(&unwritable)?;
+                    if !is_it(to)? {
+                        rename_new(to, from).map_err(CsvError::unwritable(from))?;
+                        return Ok(false);
+                    }
+                }
             }
         }
-        sync_folder(&self.input).and_then(|()| sync_folder(&claim.path)).map_err(unwritable)
+        sync_folder(to).and_then(|()| sync_folder(from)).map_err(unwritable)?;
+        Ok(true)
     }
+}
+
+/// What taking a slot came to.
+enum Take {
+    Taken,
+    /// Another process was quicker with the first name.
+    Late,
+    /// The file has changed since its rows were read.
+    Changed,
 }
 
 /// As [`publish`], where nobody else can have taken the name but by hand.
@@ -239,15 +298,6 @@ enum Same {
 }
 
 fn same_content(there: &Path, ours: &Path) -> Result<Same, CsvError> {
-    let hash = |path: &Path| -> io::Result<String> {
-        let (mut file, mut hasher, mut piece) = (File::open(path)?, Hasher::default(), vec![0; 64 << 10]);
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(hasher.finish()),
-                count => hasher.update(&piece[..count]),
-            }
-        }
-    };
     match fs::symlink_metadata(there) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Same::Absent),
         Err(error) => return Err(CsvError::unwritable(there)(error)),
@@ -257,6 +307,16 @@ fn same_content(there: &Path, ours: &Path) -> Result<Same, CsvError> {
     let there = hash(there).map_err(CsvError::unreadable(there))?;
     let ours = hash(ours).map_err(CsvError::unreadable(ours))?;
     Ok(if there == ours { Same::Equal } else { Same::Different })
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let (mut file, mut hasher, mut piece) = (File::open(path)?, Hasher::default(), vec![0; 64 << 10]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hasher.finish()),
+            count => hasher.update(&piece[..count]),
+        }
+    }
 }
 
 /// Where tests kill the process.

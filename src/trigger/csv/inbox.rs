@@ -6,6 +6,7 @@ use std::time::Duration;
 use recapture_core::buffer::BufferError;
 use recapture_core::config::Config;
 use recapture_core::evidence::Entry;
+use recapture_core::period::stamp;
 use recapture_core::queue::QueueError;
 use recapture_core::run::{RecoveryRun, RunId};
 use recapture_worker::Opened;
@@ -27,6 +28,8 @@ pub enum InboxError {
     Report(#[from] ReportError),
     #[error("{}: another process has it; it ends there", .0.display())]
     Taken(PathBuf),
+    #[error("{} is still being written; nothing was changed, run the same command once it is whole", .0.display())]
+    Growing(PathBuf),
     #[error("interrupted; nothing was changed")]
     Interrupted,
 }
@@ -39,8 +42,8 @@ pub struct Inbox {
     folders: Folders,
     files: Vec<(Claim, Content)>,
     say: Say,
-    /// Some rows were rejected, or belong to a file that an earlier run finished badly.
-    pub attention: bool,
+    /// The exit code that tells of rows: some were rejected, or belong to a file that an earlier run finished badly.
+    pub code: u8,
 }
 
 pub fn folders(config: &Config) -> Folders {
@@ -87,7 +90,7 @@ impl Inbox {
     pub fn empty(config: &Config, say: Say) -> Result<Self, CsvError> {
         let folders = folders(config);
         folders.check()?;
-        Ok(Self { folders, files: Vec::new(), say, attention: false })
+        Ok(Self { folders, files: Vec::new(), say, code: 0 })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -115,7 +118,7 @@ impl Inbox {
         }
         let content = claim.read()?;
         tell(&claim.name(), &content, self.say);
-        self.attention |= content.rejected > 0;
+        self.raise(if content.rejected > 0 { 3 } else { 0 });
         self.files.push((claim, content));
         Ok(true)
     }
@@ -144,29 +147,42 @@ impl Inbox {
             return Ok(());
         }
         let report = Report::read(&opened.queue, &opened.ports.buffer, run.clone()).await?;
+        let mut failed = None;
         for (claim, _) in files {
-            let finish = claim.finish(&self.folders, &report)?;
-            self.tell_end(&claim, &finish);
+            // One that cannot be moved keeps no other in its place.
+            match claim.finish(&self.folders, &report) {
+                Ok(finish) => self.tell_end(&claim, &finish),
+                Err(error) => failed = Some(error.into()),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn raise(&mut self, code: u8) {
+        self.code = self.code.max(code);
     }
 
     fn tell_end(&mut self, claim: &Claim, finish: &Finish) {
         let (name, say) = (claim.name(), self.say);
         match finish {
             Finish::Moved { results, rejected, tally } => {
-                self.attention |= tally.needs_attention();
+                self.raise(tally.code());
                 say(&format!("recapture: {name}: {tally}; {}", results.display()));
                 if let Some(rejected) = rejected {
                     say(&format!("recapture: {name}: what names no meeting is in {}", rejected.display()));
                 }
             }
-            Finish::Open { pending, unlisted } => say(&format!(
+            Finish::Open { pending, unlisted, undecided: 0, .. } => say(&format!(
                 "recapture: {name} stays where it is: {} rows are not finished. The next `recover --csv`, or `serve`, moves it, or goes on with it",
                 pending + unlisted
             )),
+            Finish::Open { pending, unlisted, undecided, until } => say(&format!(
+                "recapture: {name} stays where it is: {} rows are not finished, and of {undecided} more nobody could tell whether they are missing. The next `recover --csv`, or `serve`, asks again; what still nobody can tell after {} is left at that",
+                pending + unlisted,
+                stamp(*until)
+            )),
             Finish::Changed => {
-                self.attention = true;
+                self.raise(3);
                 say(&format!(
                     "recapture: {name} was changed meanwhile and stays where it is; run the same command again"
                 ));
@@ -175,7 +191,7 @@ impl Inbox {
     }
 }
 
-/// The files that wait; of a folder those that have kept their size and time for a while.
+/// The files that wait and have kept their size and time for a while.
 async fn settled(
     path: &Path,
     folders: &Folders,
@@ -184,7 +200,7 @@ async fn settled(
     stop: &CancellationToken,
 ) -> Result<Vec<Waiting>, InboxError> {
     let first = waiting(path, folders)?;
-    if !path.is_dir() || first.is_empty() {
+    if first.is_empty() {
         return Ok(first);
     }
     tokio::select! {
@@ -194,6 +210,9 @@ async fn settled(
     let second = waiting(path, folders)?;
     let (same, growing): (Vec<_>, Vec<_>) = second.into_iter().partition(|file| first.contains(file));
     for file in growing {
+        if !path.is_dir() {
+            return Err(InboxError::Growing(file.path));
+        }
         say(&format!(
             "recapture: {} is still being written; it is left for the next start",
             file.path.display()

@@ -22,6 +22,9 @@ use crate::producer::Asked;
 use crate::report::{MeetingReport, Report};
 
 const RESULTS: [&str; 7] = ["line", "meeting_uuid", "outcome", "reason", "files", "bytes", "run_id"];
+/// Of a row that nobody could tell anything of.
+pub(super) const INDETERMINATE: &str = "indeterminate";
+
 const REJECTED: [&str; 3] = ["line", "value", "cause"];
 
 /// Both drafts, durable, and what was found on the way.
@@ -35,6 +38,8 @@ pub(super) struct Draft {
     pub(super) open: u64,
     /// Rows of which the run has not heard.
     pub(super) unlisted: u64,
+    /// Rows of which nobody could tell.
+    pub(super) undecided: u64,
 }
 
 /// A file under a part name; removed if it was not renamed.
@@ -68,12 +73,14 @@ pub(super) fn draft(input: &Path, report: &Report, parts: Parts) -> Result<Draft
     let mut rows = File::open(input).and_then(Rows::new).map_err(&unreadable)?;
     let mut results = Table::begin(parts.results, &RESULTS)?;
     let mut rejected: Option<Table> = None;
-    let (mut tally, mut open, mut unlisted) = (Tally { rows: 0, outcomes: BTreeMap::new() }, 0, 0);
+    let mut tally = Tally { rows: 0, outcomes: BTreeMap::new() };
+    let (mut open, mut unlisted, mut undecided) = (0, 0, 0);
     for row in rows.by_ref() {
         let row = row.map_err(&unreadable)?;
         tally.rows += 1;
         match outcomes(&row, report) {
             Found::Finished(lines) => {
+                undecided += u64::from(lines.iter().any(|line| line.outcome == INDETERMINATE));
                 for line in lines {
                     *tally.outcomes.entry(line.outcome.clone()).or_default() += 1;
                     results.result(row.line, &line, report)?;
@@ -91,7 +98,7 @@ pub(super) fn draft(input: &Path, report: &Report, parts: Parts) -> Result<Draft
         }
     }
     let rejected = rejected.map(Table::end).transpose()?;
-    Ok(Draft { results: results.end()?, rejected, tally, sha256: rows.sha256(), open, unlisted })
+    Ok(Draft { results: results.end()?, rejected, tally, sha256: rows.sha256(), open, unlisted, undecided })
 }
 
 enum Found {

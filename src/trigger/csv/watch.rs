@@ -20,13 +20,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{CsvError, Inbox, InboxError, Waiting, folders, waiting};
-use crate::recovery::{End, Part, Recovery, RecoveryError, What, begin, conclude};
+use crate::recovery::{Part, Recovery, RecoveryError, What, begin, conclude};
 
 const SHORTEST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
-/// How long a file rests whose recovery stopped because something was away.
-const REST: Duration = Duration::from_secs(30);
+/// How many times `csv.settle` a file rests that is still there after its run, or could not be taken: twice as long each
+/// time, so that one which can never be finished does not fill the disk with runs.
+const REST: u32 = 15;
+const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// The most of a run's reason that names files.
 const NAMED: usize = 5;
@@ -74,6 +76,8 @@ struct Known {
     since: Instant,
     /// Left alone until then, unless it changes.
     rests_until: Option<Instant>,
+    /// How often it was left alone since it was changed.
+    rests: u32,
     /// Left alone until it changes.
     shunned: bool,
 }
@@ -102,8 +106,8 @@ impl Watch<'_> {
                 Ok(false) => {}
                 Ok(true) => taken.push(path),
                 Err(InboxError::Csv(error)) => {
-                    warn!(%error, "the file is left alone until it changes");
-                    self.shun(&path);
+                    warn!(%error, "the file is left alone for a while");
+                    self.rest(&path);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -111,7 +115,13 @@ impl Watch<'_> {
         if inbox.is_empty() {
             return Ok(());
         }
-        self.recover(inbox, taken).await
+        let recovered = self.recover(inbox, &taken).await;
+        if recovered.is_err() {
+            for path in &taken {
+                self.rest(path);
+            }
+        }
+        recovered
     }
 
     /// The files that have stopped growing, and that nothing speaks against taking.
@@ -141,7 +151,7 @@ impl Watch<'_> {
     }
 
     /// Puts the rows of the files on the queue.
-    async fn recover(&mut self, mut inbox: Inbox, paths: Vec<PathBuf>) -> Result<(), WatchError> {
+    async fn recover(&mut self, mut inbox: Inbox, paths: &[PathBuf]) -> Result<(), WatchError> {
         let (opened, config) = (self.opened, &self.loaded.config);
         let names = inbox.names();
         let mut reason = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
@@ -157,7 +167,11 @@ impl Watch<'_> {
             served: None,
         };
         let run = begin(opened, request, self.loaded.effective_hash()).await?;
-        inbox.assign(opened, &run.id).await?;
+        if let Err(error) = inbox.assign(opened, &run.id).await {
+            let because = Some(error.to_string());
+            opened.queue.end_run(&run.id, RunState::Failed, because.as_deref()).await?;
+            return Err(error.into());
+        }
         let what = What::Meetings(inbox.asked());
         let recovery =
             Recovery { opened, config, id: run.id.clone(), tell: &|_| {}, stop: self.stop.clone() };
@@ -166,12 +180,7 @@ impl Watch<'_> {
         if let Some(because) = because {
             warn!(run = %run.id, because, files = ?names, "the recovery of CSV files stopped; it is taken up again");
         }
-        if !matches!(end, End::Detached) {
-            for path in &paths {
-                self.rest(path);
-            }
-        }
-        self.held.push((inbox, run.id, paths));
+        self.held.push((inbox, run.id, paths.to_vec()));
         Ok(())
     }
 
@@ -221,7 +230,10 @@ impl Watch<'_> {
 
     fn rest(&mut self, path: &PathBuf) {
         if let Some(known) = self.known.get_mut(path) {
-            known.rests_until = Some(Instant::now() + REST);
+            let rest = self.loaded.config.csv.settle.saturating_mul(REST);
+            let rest = rest.saturating_mul(2u32.saturating_pow(known.rests)).min(LONGEST_REST);
+            known.rests += 1;
+            known.rests_until = Some(Instant::now() + rest);
         }
     }
 
@@ -234,7 +246,7 @@ impl Watch<'_> {
 
 impl Known {
     fn new(file: Waiting, since: Instant) -> Self {
-        Self { file, since, rests_until: None, shunned: false }
+        Self { file, since, rests_until: None, rests: 0, shunned: false }
     }
 }
 

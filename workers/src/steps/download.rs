@@ -2,8 +2,15 @@
 //! (`naming.rs`).
 //!
 //! A body that breaks off is continued by range where the server allows it, and begun anew where not. An address
-//! that has expired is renewed from the API. A file that Zoom no longer has is a fact about that file, not a failure
-//! of the meeting: the others are stored all the same.
+//! that has expired is renewed from the API, and so is one that leads nowhere (404), once: it is gone if the API does not
+//! list it any more, or if the new address leads nowhere as well. A file that Zoom no longer has is a fact about that
+//! file, not a failure of the meeting: the others are stored all the same.
+//!
+//! Zoom's listed size may be wrong. A body of another size is accepted when the same number of bytes came twice and it is
+//! certain that they were all: the server announced as many, or the file's own form shows its end. What merely ended
+//! may have been cut. What is odd about a body that is accepted stands in the manifest: `acceptance.rs` has the rules.
+//!
+//! A crash leaves a part, which the meeting's next try removes, or a verified file under its final name, which it adopts.
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +26,7 @@ use recapture_core::reason::Reason;
 use recapture_core::zoom::DownloadError;
 use tracing::{Instrument, info_span};
 
-use super::acceptance::Inspector;
+use super::acceptance::{Inspector, Wrong};
 use super::ingest::{available, unavailable};
 use super::naming::{Arrived, Naming};
 use super::{Patience, metadata};
@@ -36,6 +43,9 @@ const PROGRESS: u64 = 1 << 20;
 
 /// A body that goes on for this long behind twice the listed size is none of the file, and may have no end.
 const MUCH_TOO_LONG: u64 = 64 << 20;
+
+/// A file that nobody lists a size of is no larger: a day of video has some 10 GB. The free space ends most earlier.
+const LARGEST: u64 = 64 << 30;
 
 /// What became of the lacking files: a record for each that is settled, and the first error of the others.
 pub struct Fetched {
@@ -75,6 +85,7 @@ pub async fn fetch_all(
             match result {
                 Ok(record) => {
                     count(&record);
+                    job.files.settled(&record);
                     fetched.records.push(record);
                 }
                 Err(error) => _ = fetched.error.get_or_insert(error),
@@ -115,7 +126,7 @@ async fn fetch(
         }
         Err(error) => return Err(error),
     }
-    let messages = transfer.inspector.messages();
+    let (messages, form) = (transfer.inspector.messages(), transfer.form.take());
     let written = transfer.writer.finish().await?;
     let differs =
         FingerprintMatch::of(file.fingerprint.as_deref(), &written.sha256) == FingerprintMatch::Differs;
@@ -124,6 +135,7 @@ async fn fetch(
     }
     let record = FileRecord {
         messages,
+        form,
         listed_messages: file
             .number_of_messages
             .filter(|listed| messages.is_some_and(|found| found != *listed)),
@@ -143,13 +155,31 @@ struct Transfer<'a> {
     total: Option<u64>,
     /// A whole body of this size arrived before, and differed from the listing.
     differed: Option<u64>,
+    /// The SHA-256 of a whole body that arrived before, and was odd.
+    was_odd: Option<String>,
+    /// What is odd about a body that is the file all the same.
+    form: Option<String>,
+    /// The address led nowhere, and was renewed.
+    led_nowhere: bool,
 }
 
 impl<'a> Transfer<'a> {
     fn new(ports: &'a Ports, meeting: &'a MeetingUuid, file: &'a ArchiveFile, writer: PartWriter) -> Self {
         let address = file.download_url.clone().unwrap_or_default();
         let inspector = Inspector::new(file);
-        Self { ports, meeting, file, writer, inspector, address, total: None, differed: None }
+        Self {
+            ports,
+            meeting,
+            file,
+            writer,
+            inspector,
+            address,
+            total: None,
+            differed: None,
+            was_odd: None,
+            form: None,
+            led_nowhere: false,
+        }
     }
 
     async fn run(&mut self) -> Result<(), StepError> {
@@ -160,6 +190,11 @@ impl<'a> Transfer<'a> {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
+            if is_gone(&error) && !self.led_nowhere {
+                self.led_nowhere = true;
+                self.renew().await?;
+                continue;
+            }
             if self.writer.size() >= before + PROGRESS {
                 patience = Patience::new();
             }
@@ -179,11 +214,15 @@ impl<'a> Transfer<'a> {
         })?;
         let got = self.writer.size();
         match self.file.size {
-            Some(listed) if listed > 0 && listed != got && self.differed != Some(got) => {
-                self.differed = Some(got);
+            Some(listed) if listed > 0 && listed != got => {
+                let is_same = self.differed.replace(got) == Some(got);
+                let is_all = self.total == Some(got) || self.inspector.shows_its_end();
+                // The same whole body twice: the listing is what is wrong (it happens). The manifest tells both sizes.
+                if is_same && is_all {
+                    return Ok(());
+                }
                 Err(StepError::SizeDiffers { file_id: self.file.id.clone(), listed, got })
             }
-            // The same whole body twice: the listing is what is wrong (it happens). The manifest tells both sizes.
             _ => Ok(()),
         }
     }
@@ -195,23 +234,46 @@ impl<'a> Transfer<'a> {
             self.restart().await?;
         }
         self.total = body.total;
+        let most = most_bytes(self.file.size);
+        if body.total.is_some_and(|total| total > most) {
+            return Err(not_the_file("a body that is far too long".to_owned()).into());
+        }
+        let may_be_odd =
+            body.total.is_some() && body.total == self.file.size || self.file.fingerprint.is_some();
         while let Some(bytes) = body.next().await? {
             metrics::bytes_received(bytes.len() as u64);
             self.ports.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             // A body of gigabytes that is something else is not read to its end.
-            self.inspector.take(&bytes).map_err(not_the_file)?;
+            match self.inspector.take(&bytes) {
+                Err(Wrong::NotIt(why)) => return Err(not_the_file(why).into()),
+                Err(Wrong::Odd(why)) if !may_be_odd => return Err(not_the_file(why).into()),
+                Err(Wrong::Odd(_)) | Ok(()) => {}
+            }
             self.writer.write(bytes).await?;
-            if self.is_much_too_long() {
+            if self.writer.size() > most {
                 return Err(not_the_file("a body that does not end where the listing says".to_owned()).into());
             }
         }
-        Ok(self.inspector.end().map_err(not_the_file)?)
+        match self.inspector.end() {
+            Ok(()) => Ok(()),
+            Err(Wrong::Odd(why)) if self.is_certainly_it() => {
+                self.form = Some(why);
+                Ok(())
+            }
+            Err(Wrong::NotIt(why) | Wrong::Odd(why)) => Err(not_the_file(why).into()),
+        }
     }
 
-    fn is_much_too_long(&self) -> bool {
-        let listed = self.file.size.filter(|listed| *listed > 0);
-        listed
-            .is_some_and(|listed| self.writer.size() > listed.saturating_mul(2).saturating_add(MUCH_TOO_LONG))
+    /// Whether a body whose form is odd is what Zoom has: by its fingerprint, or by its size, twice.
+    fn is_certainly_it(&mut self) -> bool {
+        let sha256 = self.writer.sha256();
+        if FingerprintMatch::of(self.file.fingerprint.as_deref(), &sha256) == FingerprintMatch::Equal {
+            return true;
+        }
+        let got = Some(self.writer.size());
+        let is_same = self.was_odd.as_ref() == Some(&sha256);
+        self.was_odd = Some(sha256);
+        is_same && got == self.file.size && got == self.total
     }
 
     async fn restart(&mut self) -> Result<(), BufferError> {
@@ -233,20 +295,28 @@ impl<'a> Transfer<'a> {
             self.restart().await?;
             self.total = None;
         }
-        if renew {
-            let fresh = metadata::read(self.ports, self.meeting).await?;
-            let address = fresh
-                .files
-                .into_iter()
-                .find(|file| file.id == self.file.id)
-                .and_then(|file| file.download_url);
-            match address {
-                Some(address) => self.address = address,
-                None => return Err(gone(self.file)),
-            }
-        }
+        if renew { self.renew().await } else { Ok(()) }
+    }
+
+    /// Asks the API for a new address.
+    async fn renew(&mut self) -> Result<(), StepError> {
+        let fresh = metadata::read(self.ports, self.meeting).await?;
+        let same = fresh.files.into_iter().find(|file| file.id == self.file.id);
+        self.address = same.and_then(|file| file.download_url).ok_or_else(|| gone(self.file))?;
         Ok(())
     }
+}
+
+/// More than that is not the file, and may have no end.
+fn most_bytes(listed: Option<u64>) -> u64 {
+    match listed {
+        None | Some(0) => LARGEST,
+        Some(listed) => listed.saturating_mul(2).saturating_add(MUCH_TOO_LONG),
+    }
+}
+
+fn is_gone(error: &StepError) -> bool {
+    matches!(error, StepError::Download { error: DownloadError::Gone { .. }, .. })
 }
 
 fn not_the_file(found: String) -> DownloadError {

@@ -2,7 +2,11 @@
 //!
 //! A file counts as there if the manifest names it as available and it has the recorded size, or if it stands under
 //! its final name without being named: then an earlier try died between the rename and the manifest. Only verified
-//! files get a final name, so such a file is read, hashed and adopted, not fetched again.
+//! files get a final name, so such a file is read, hashed and adopted, not fetched again, with whatever size it has: one
+//! that differs from the listing was accepted when it arrived.
+//!
+//! Files that Zoom lists without an id, or counts and does not list, are named in the manifest as unavailable: they are
+//! not recovered, and a meeting that has any is not complete.
 
 use chrono::{DateTime, Utc};
 use recapture_core::buffer::{
@@ -14,10 +18,16 @@ use recapture_core::meeting::{ArchiveFile, ArchiveState, FileState, Meeting};
 use recapture_core::queue::Wanted;
 use recapture_core::reason::Reason;
 
-use super::acceptance;
+use super::acceptance::{self, Wrong};
 use crate::error::StepError;
 use crate::ports::Ports;
 use crate::recover_meeting::Assignment;
+
+/// What stands in place of an id in the record of a file that has none.
+const UNNAMED: &str = "unnamed-";
+
+/// A count may be any number; more records than this tell no more.
+const MOST_UNNAMED: u64 = 1000;
 
 /// A meeting in the buffer, and what is left to do for it.
 pub struct Ingested {
@@ -72,7 +82,7 @@ async fn sorted(
     let mut sorted = Sorted { processing: meeting.archive == ArchiveState::Processing, ..Sorted::default() };
     if let Some(earlier) = earlier {
         // What an earlier recovery stored and nobody asks for now stays named.
-        let wanted = |id: &str| is_wanted(&job.payload.wanted, id);
+        let wanted = |id: &str| is_wanted(&job.payload.wanted, id) || id.starts_with(UNNAMED);
         sorted.records.extend(earlier.files.iter().filter(|record| !wanted(&record.file_id)).cloned());
     }
     for file in meeting.files.iter().filter(|file| is_wanted(&job.payload.wanted, &file.id)) {
@@ -83,6 +93,8 @@ async fn sorted(
         }
     }
     note_vanished(&job.payload.wanted, meeting, &mut sorted.records);
+    let unnamed = (1..=meeting.unnamed_files.min(MOST_UNNAMED)).map(|number| format!("{UNNAMED}{number}"));
+    sorted.records.extend(unnamed.map(|id| unavailable(&known_by_id(id), Reason::ZoomUnreadable)));
     Ok(sorted)
 }
 
@@ -138,11 +150,12 @@ async fn stored(
     let Some(found) = ports.buffer.read_file(folder, &name).await? else {
         return Ok(None);
     };
-    let size_fits = file.size.is_none_or(|listed| listed == 0 || listed == found.size);
-    if !size_fits || acceptance::fault(file, &found.head).is_some() {
-        return Ok(None);
-    }
-    Ok(Some(available(file, name, found.size, found.sha256)))
+    let form = match acceptance::look(file, &found.head) {
+        Ok(()) => None,
+        Err(Wrong::Odd(why)) => Some(why),
+        Err(Wrong::NotIt(_)) => return Ok(None),
+    };
+    Ok(Some(FileRecord { form, ..available(file, name, found.size, found.sha256) }))
 }
 
 pub fn available(file: &ArchiveFile, name: String, size: u64, sha256: String) -> FileRecord {
@@ -175,7 +188,13 @@ pub fn unavailable(file: &ArchiveFile, reason: Reason) -> FileRecord {
         downloaded_at: None,
         messages: None,
         listed_messages: None,
+        form: None,
     }
+}
+
+/// Whether a record is of a file that Zoom gave no id.
+pub fn is_unnamed(record: &FileRecord) -> bool {
+    record.file_id.starts_with(UNNAMED)
 }
 
 pub fn is_wanted(wanted: &Wanted, id: &str) -> bool {
@@ -189,18 +208,22 @@ pub fn is_wanted(wanted: &Wanted, id: &str) -> bool {
 fn note_vanished(wanted: &Wanted, meeting: &Meeting, records: &mut Vec<FileRecord>) {
     let Wanted::Files(ids) = wanted else { return };
     for id in ids.iter().filter(|id| !meeting.files.iter().any(|file| file.id == **id)) {
-        let vanished = ArchiveFile {
-            id: id.clone(),
-            file_type: String::new(),
-            extension: String::new(),
-            size: None,
-            state: FileState::Unknown,
-            download_url: None,
-            fingerprint: None,
-            number_of_messages: None,
-            participant_email: None,
-        };
-        records.push(unavailable(&vanished, Reason::Gone));
+        records.push(unavailable(&known_by_id(id.clone()), Reason::Gone));
+    }
+}
+
+/// A file of which nothing else is known.
+fn known_by_id(id: String) -> ArchiveFile {
+    ArchiveFile {
+        id,
+        file_type: String::new(),
+        extension: String::new(),
+        size: None,
+        state: FileState::Unknown,
+        download_url: None,
+        fingerprint: None,
+        number_of_messages: None,
+        participant_email: None,
     }
 }
 

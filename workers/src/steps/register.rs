@@ -9,14 +9,17 @@ use recapture_core::meeting::FileKind;
 use tracing::info;
 
 use super::in_place;
+use super::ingest::is_unnamed;
 use crate::error::StepError;
 use crate::ports::Ports;
 
-/// The manifest's contact with the media that the manifest names.
+/// The manifest's contact with the media that the manifest names. What Zoom gave no id is no medium that anybody could
+/// refer to.
 pub fn with_media(manifest: &mut Manifest) {
     manifest.contact.media = manifest
         .files
         .iter()
+        .filter(|record| !is_unnamed(record))
         .map(|record| Media {
             file_id: record.file_id.clone(),
             file_type: Some(record.file_type.clone()).filter(|kind| !kind.is_empty()),

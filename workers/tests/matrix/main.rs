@@ -5,6 +5,9 @@
 //! at one file. Each case is its own account of one meeting with three files; all run at once.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod answers;
+mod expected;
+mod script;
 mod server;
 
 use std::sync::Arc;
@@ -25,169 +28,18 @@ use recapture_core::run::{Mode, RunId};
 use recapture_core::zoom::{Dimension, Zoom};
 use recapture_worker::disposition::{Disposition, decide};
 use recapture_worker::error::StepError;
+use recapture_worker::files_so_far::FilesSoFar;
 use recapture_worker::ports::{Ports, Settings};
-use recapture_worker::recover_meeting::{Assignment, recover_meeting};
+use recapture_worker::recover_meeting::{Assignment, Ended, recover_meeting};
 use recapture_worker::room::Room;
 use tokio::sync::Semaphore;
 
-use server::{Case, FILES, Fault, Place, Script, UUID, sha256_of};
+use expected::{Outcome, expected_of_answer, expected_of_file, of_answers, of_files};
+use script::{Fault, Place, Script};
+use server::{Case, FILES, UUID};
 
 /// Starts of the job, as the queue would give them.
 const STARTS: u32 = 2;
-
-/// What has to come of a case: the meeting's end, the starts that it took, and what was asked of the place at fault.
-#[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    end: String,
-    starts: u32,
-    requests: u64,
-    /// Bytes that were sent at that place.
-    bytes: u64,
-}
-
-/// What has to happen to a file, by the fault. `size` is the file's.
-fn expected_of_file(fault: Fault, always: bool, size: u64) -> Outcome {
-    let recovered =
-        |starts, requests, bytes| Outcome { end: "recovered".to_owned(), starts, requests, bytes };
-    let ended = |end: &str, starts, requests, bytes| Outcome { end: end.to_owned(), starts, requests, bytes };
-    // A start asks four times: once, and three times again.
-    let four = u64::from(STARTS) * 4;
-    match (fault, always) {
-        (Fault::Refuse, false) => recovered(2, 1, size),
-        (Fault::Refuse, true) => ended("network", STARTS, 0, 0),
-        (Fault::Status(429 | 500 | 401) | Fault::Expired | Fault::Html | Fault::Reset, false) => {
-            recovered(1, 2, size)
-        }
-        (Fault::Cut(_) | Fault::Stall, false) => recovered(1, 2, size),
-        (Fault::Short, false) => recovered(1, 2, size - 9 + size),
-        (Fault::Long, false) => recovered(1, 2, size + 9 + size),
-        (Fault::Corrupt, false) => recovered(2, 2, 2 * size),
-        (Fault::Corrupt, true) => {
-            ended("fingerprint_differs", STARTS, u64::from(STARTS), u64::from(STARTS) * size)
-        }
-        (Fault::Status(429), true) => ended("throttled", STARTS, four, 0),
-        (Fault::Status(500), true) => ended("zoom_error", STARTS, four, 0),
-        (Fault::Expired, true) => ended("zoom_refused", STARTS, four, 0),
-        (Fault::Html, true) => ended("not_the_file", STARTS, four, 0),
-        (Fault::Short, true) => ended("not_the_file", STARTS, four, four * (size - 9)),
-        (Fault::Long, true) => ended("not_the_file", STARTS, four, four * (size + 9)),
-        (Fault::Reset | Fault::Cut(_) | Fault::Stall, true) => {
-            unreachable!("progress or network: not in the table")
-        }
-        (Fault::RedirectLoop, _) => ended("foreign_host", 1, 6, 0),
-        (Fault::ForeignHost | Fault::Downgrade | Fault::PrivateHost, _) => ended("foreign_host", 1, 1, 0),
-        (Fault::Status(other), _) => unreachable!("{other} is not in the table"),
-    }
-}
-
-fn of_files() -> Vec<(Fault, bool)> {
-    let once = [
-        Fault::Refuse,
-        Fault::Reset,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Cut(1),
-        Fault::Cut(2),
-        Fault::Cut(3),
-        Fault::Cut(4),
-        Fault::Stall,
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Corrupt,
-        Fault::Expired,
-    ];
-    let always = [
-        Fault::Refuse,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Corrupt,
-        Fault::Expired,
-        Fault::RedirectLoop,
-        Fault::ForeignHost,
-        Fault::PrivateHost,
-        Fault::Downgrade,
-    ];
-    once.into_iter()
-        .map(|fault| (fault, false))
-        .chain(always.into_iter().map(|fault| (fault, true)))
-        .collect()
-}
-
-/// Of the metadata and the listing: answers in JSON, which are asked for again as a whole.
-fn of_answers() -> Vec<(Fault, bool)> {
-    let once = [
-        Fault::Reset,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Cut(1),
-        Fault::Cut(2),
-        Fault::Cut(3),
-        Fault::Cut(4),
-        Fault::Stall,
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-    ];
-    let always = [
-        Fault::Reset,
-        Fault::Cut(2),
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::RedirectLoop,
-        Fault::ForeignHost,
-        Fault::PrivateHost,
-        Fault::Downgrade,
-    ];
-    let once = once.into_iter().map(|fault| (fault, false));
-    once.chain(always.into_iter().map(|fault| (fault, true))).collect()
-}
-
-/// What has to come of an answer in JSON of `size` bytes. The listing's own patience is the producer's; here each of its
-/// starts is one question.
-fn expected_of_answer(at: Place, fault: Fault, always: bool, size: u64) -> Outcome {
-    let partial = match fault {
-        Fault::Cut(quarter) => (size * quarter / 4).min(size - 1),
-        Fault::Stall => size / 2,
-        Fault::Short => size - 9,
-        Fault::Long => size + 9,
-        _ => 0,
-    };
-    let is_list = at == Place::List;
-    if !always {
-        // A token that is refused is replaced within the question.
-        let starts = if is_list && fault != Fault::Status(401) { 2 } else { 1 };
-        return Outcome { end: "recovered".to_owned(), starts, requests: 2, bytes: partial + size };
-    }
-    let a_start = if is_list { 1 } else { 4 };
-    let twice = |end, requests| (end, STARTS, requests * u64::from(STARTS));
-    let (end, starts, requests) = match fault {
-        // What is away altogether halts the pool, after more patience than any other fault is given.
-        Fault::Reset | Fault::Cut(_) if !is_list => ("network", 1, 7),
-        Fault::Reset | Fault::Cut(_) => twice("network", 1),
-        Fault::Status(429) => twice("throttled", a_start),
-        // Three new tokens are refused as well; so is the first one of the next question, and then it is the credentials.
-        Fault::Status(401) => ("unauthorized", if is_list { 2 } else { 1 }, 5),
-        // A redirect is no answer, and is followed nowhere.
-        Fault::Status(500)
-        | Fault::RedirectLoop
-        | Fault::ForeignHost
-        | Fault::PrivateHost
-        | Fault::Downgrade => twice("zoom_error", a_start),
-        Fault::Short | Fault::Long | Fault::Html => twice("zoom_unreadable", a_start),
-        other => unreachable!("{other:?} is not in the table"),
-    };
-    Outcome { end: end.to_owned(), starts, requests, bytes: requests * partial }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn into_a_folder() {
@@ -207,10 +59,19 @@ async fn into_an_object_store() {
 async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
     let mut scripts = Vec::new();
     for at in [Place::First, Place::Last] {
-        scripts.extend(of_files().into_iter().map(|(fault, always)| Script { at, fault, always }));
+        let script = |(fault, always)| Script { at, fault, always, large: false };
+        scripts.extend(of_files().into_iter().map(script));
     }
+    for file in &FILES {
+        file.sha256(true);
+    }
+    let of_parts =
+        [Fault::Reset, Fault::Cut(1), Fault::Cut(3), Fault::Stall, Fault::Short, Fault::Html, Fault::Corrupt];
+    let large = |fault| Script { at: Place::First, fault, always: false, large: true };
+    scripts.extend(of_parts.map(large));
     for at in [Place::Metadata, Place::List] {
-        scripts.extend(of_answers().into_iter().map(|(fault, always)| Script { at, fault, always }));
+        let script = |(fault, always)| Script { at, fault, always, large: false };
+        scripts.extend(of_answers().into_iter().map(script));
     }
     let server = server::Server::start(scripts.clone()).await;
     let contacts = tempfile::tempdir().unwrap();
@@ -230,7 +91,7 @@ async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
 
 fn expected(case: &Case, script: Script) -> Outcome {
     if let Some(file) = script.at.file() {
-        return expected_of_file(script.fault, script.always, FILES[file].body().len() as u64);
+        return expected_of_file(script.fault, script.always, FILES[file].body(script.large).len() as u64);
     }
     expected_of_answer(script.at, script.fault, script.always, case.size())
 }
@@ -242,14 +103,18 @@ async fn run(
     place: &recapture_core::config::Buffer,
     contacts: &std::path::Path,
 ) -> Outcome {
-    let ports = ports(&server.base(number), place, contacts).await;
+    let base = server.base(number);
+    // Nobody listens where Zoom's API is said to be.
+    let is_away = script.fault == Fault::Refuse && script.at.file().is_none();
+    let api = if is_away { "http://127.0.0.1:1" } else { &base };
+    let ports = ports(&base, &format!("{api}/v2"), Fingerprint::Require, place, contacts).await;
     let case = server.case(number);
     let (mut starts, mut end) = (0, String::new());
     while starts < STARTS {
         starts += 1;
         let result = match script.at {
             Place::List => list(&ports.zoom).await,
-            _ => recover(&ports, u64::from(starts)).await,
+            _ => recover(&ports, UUID, u64::from(starts)).await.map(|ended| ended.outcome.to_string()),
         };
         let error = match result {
             Ok(outcome) => {
@@ -279,18 +144,19 @@ async fn list(zoom: &Zoom) -> Result<String, StepError> {
     Ok("recovered".to_owned())
 }
 
-async fn recover(ports: &Ports, fence: u64) -> Result<String, StepError> {
+async fn recover(ports: &Ports, uuid: &str, fence: u64) -> Result<Ended, StepError> {
     let payload = JobPayload {
-        uuid: MeetingUuid::parse(UUID).unwrap(),
+        uuid: MeetingUuid::parse(uuid).unwrap(),
         started_at: "2026-10-01T08:00:04Z".parse().unwrap(),
         deadline: Utc::now() + chrono::Duration::days(1),
         wanted: Wanted::All,
         mode: Mode::Manual,
     };
     let run = RunId::new(Utc::now());
-    let job =
-        Assignment { payload: &payload, run: &run, worker: "w", fence, held: std::sync::Arc::new(|| true) };
-    Ok(recover_meeting(ports, &job).await?.outcome.to_string())
+    let files = FilesSoFar::default();
+    let held = std::sync::Arc::new(|| true);
+    let job = Assignment { payload: &payload, run: &run, worker: "w", fence, files: &files, held };
+    recover_meeting(ports, &job).await
 }
 
 /// What stands under a final name is the file, byte for byte; all of them if the meeting was recovered.
@@ -299,7 +165,7 @@ async fn assert_nothing_wrong(buffer: &Buffer, end: &str, script: Script) {
         MeetingFolder::new(&MeetingUuid::parse(UUID).unwrap(), "2026-10-01T08:00:04Z".parse().unwrap());
     for (number, file) in FILES.iter().enumerate() {
         let found = buffer.read_file(&folder, &file.name()).await.unwrap();
-        let is_whole = found.as_ref().is_some_and(|found| found.sha256 == sha256_of(&file.body()));
+        let is_whole = found.as_ref().is_some_and(|found| found.sha256 == file.sha256(script.large));
         assert!(is_whole || found.is_none(), "{script:?}: file {number} is not what it should be");
         assert!(is_whole || end != "recovered", "{script:?}: file {number} is not there");
         let is_other_file = script.at.file().is_some_and(|at| at != number);
@@ -310,9 +176,15 @@ async fn assert_nothing_wrong(buffer: &Buffer, end: &str, script: Script) {
     }
 }
 
-async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &std::path::Path) -> Arc<Ports> {
+async fn ports(
+    base: &str,
+    api: &str,
+    fingerprint: Fingerprint,
+    place: &recapture_core::config::Buffer,
+    contacts: &std::path::Path,
+) -> Arc<Ports> {
     let flags = [
-        format!("zoom.api_url={base}/v2"),
+        format!("zoom.api_url={api}"),
         format!("zoom.oauth_url={base}/oauth/token"),
         "zoom.account_id=a".to_owned(),
         "zoom.client_id=c".to_owned(),
@@ -323,7 +195,6 @@ async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &st
         "zoom.limits.heavy=1000".to_owned(),
         "zoom.stall_timeout=300ms".to_owned(),
         "zoom.request_timeout=1s".to_owned(),
-        "zoom.fingerprint=require".to_owned(),
         format!("contacts.url=sqlite://{}", contacts.display()),
     ];
     let loaded = Config::load(&Sources { flags: flags.to_vec(), ..Sources::default() }).unwrap();
@@ -331,7 +202,7 @@ async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &st
     let buffer = Buffer::open(place).await.unwrap();
     let http = recapture_core::http::client().unwrap();
     Arc::new(Ports {
-        zoom: Zoom::new(&config.zoom, config.zoom.credentials().unwrap(), false, None).unwrap(),
+        zoom: Zoom::new(&config.zoom, config.zoom.credentials().unwrap(), &config.security, None).unwrap(),
         contacts: Contacts::open(&config.contacts, http).await.unwrap(),
         evidence: Evidence::new(buffer.clone(), "w", None),
         buffer,
@@ -341,7 +212,7 @@ async fn ports(base: &str, place: &recapture_core::config::Buffer, contacts: &st
         settings: Settings {
             account: "a".to_owned(),
             processing_poll: Duration::from_secs(300),
-            fingerprint: Fingerprint::Require,
+            fingerprint,
         },
     })
 }

@@ -1,8 +1,8 @@
 //! A Zoom that does what a case's script says, at the place that it names.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,61 +13,9 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use futures_util::StreamExt;
 
+use crate::script::{Fault, Place, Script};
+
 pub(crate) const UUID: &str = "4444AAAiAAAAAiAiAiiAii==";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// Nobody listens where the file is said to be.
-    Refuse,
-    /// The connection is closed without an answer.
-    Reset,
-    Status(u16),
-    /// The body breaks off before this quarter is whole.
-    Cut(u64),
-    /// Nothing more comes after the first half.
-    Stall,
-    /// Nine bytes too few, and a Content-Length that says so.
-    Short,
-    /// Nine bytes too many.
-    Long,
-    Html,
-    /// A bit is flipped.
-    Corrupt,
-    /// 403, until the metadata are read again.
-    Expired,
-    RedirectLoop,
-    ForeignHost,
-    /// To an address that no listed name stands for.
-    PrivateHost,
-    /// Plain http to another host. (From https to a listed one: `tests/system/downgrade.rs`.)
-    Downgrade,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    Metadata,
-    List,
-    First,
-    Last,
-}
-
-impl Place {
-    pub(crate) fn file(self) -> Option<usize> {
-        match self {
-            Self::Metadata | Self::List => None,
-            Self::First => Some(0),
-            Self::Last => Some(FILES.len() - 1),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Script {
-    pub(crate) at: Place,
-    pub(crate) fault: Fault,
-    /// Each time, or the first time only.
-    pub(crate) always: bool,
-}
 
 #[derive(Debug)]
 pub(crate) struct File {
@@ -87,10 +35,10 @@ impl File {
         format!("{}.{}", self.id, self.extension)
     }
 
-    pub(crate) fn body(&self) -> Vec<u8> {
+    pub(crate) fn body(&self, large: bool) -> Vec<u8> {
         match self.extension {
             "mp4" => {
-                let inside = vec![7; 700_000];
+                let inside = vec![7; if large { 11 << 20 } else { 700_000 }];
                 let length = u32::try_from(inside.len() + 8).unwrap().to_be_bytes();
                 let start = b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x10moovmoovmoov";
                 [&start[..], &length, b"mdat", &inside].concat()
@@ -102,6 +50,15 @@ impl File {
                 serde_json::to_vec(&serde_json::json!({ "uuid": UUID, "messages": messages })).unwrap()
             }
         }
+    }
+}
+
+static LARGE: LazyLock<String> = LazyLock::new(|| sha256_of(&FILES[0].body(true)));
+
+impl File {
+    /// Worked out once where it takes a moment: servers that are asked must not be late.
+    pub(crate) fn sha256(&self, large: bool) -> String {
+        if large && self.extension == "mp4" { LARGE.clone() } else { sha256_of(&self.body(large)) }
     }
 }
 
@@ -215,11 +172,11 @@ impl Server {
                     && case.script.at.file() == Some(at)
                     && (case.script.always || reads <= 1);
                 let base = if is_refused { "http://127.0.0.1:1".to_owned() } else { self.base(number) };
-                let body = file.body();
+                let body = file.body(case.script.large);
                 serde_json::json!({
                     "id": file.id, "file_type": file.kind, "file_extension": file.extension.to_uppercase(),
                     "file_size": body.len(), "download_url": format!("{base}/file/{at}"), "status": "completed",
-                    "encryption_fingerprint": sha256_of(&body), "individual": false,
+                    "encryption_fingerprint": file.sha256(case.script.large), "individual": false,
                 })
             })
             .collect();
@@ -269,7 +226,8 @@ async fn file(
     let places = [Place::First, Place::Last].into_iter().find(|place| place.file() == Some(number));
     let fault = places.and_then(|place| server.case(case).fault(place));
     let sent = server.count(case, places);
-    answer(fault, FILES[number].body().into(), "application/octet-stream", &asked, sent)
+    let body = FILES[number].body(server.case(case).script.large).into();
+    answer(fault, body, "application/octet-stream", &asked, sent)
 }
 
 fn answer(
@@ -293,6 +251,7 @@ fn answer(
         Some(Fault::Html) => axum::response::Html("<!DOCTYPE html><p>Sign in").into_response(),
         Some(Fault::RedirectLoop) => to(uri.path()),
         Some(Fault::ForeignHost) => to("http://files.example.com/x"),
+        Some(Fault::PrivateName) => to("https://localhost:1/x"),
         Some(Fault::PrivateHost) => to("https://192.168.1.1/x"),
         Some(Fault::Downgrade) => to("http://127.0.0.2/x"),
         fault => transfer(fault, body, kind, headers, sent),
@@ -315,10 +274,12 @@ fn transfer(
     let (mut until, mut hangs) = (size, false);
     match fault {
         Some(Fault::Short) => body = body.slice(..size - 9),
+        Some(Fault::Empty) => (body, until) = (Bytes::new(), 0),
         Some(Fault::Long) => body = [&body[..], b"\0\0\0\x05aaaaa"].concat().into(),
         Some(Fault::Corrupt) => {
             let mut bytes = body.to_vec();
-            bytes[size / 2] ^= 1;
+            let at = if kind == "application/json" { 0 } else { size / 2 };
+            bytes[at] ^= 1;
             body = bytes.into();
         }
         Some(Fault::Cut(quarter)) => until = (size * usize::try_from(quarter).unwrap() / 4).min(size - 1),

@@ -24,10 +24,22 @@ pub async fn a_manifest_is_replaced_by_its_successor_only(place: &config::Buffer
     }
     let stands = stale.manifest(&folder()).await.expect("read").expect("it is there");
     assert_eq!((stands.manifest.written_by.worker, stands.version), ("second".to_owned(), newer.clone()));
-    holder.put_manifest(&folder(), &first, &newer).await.expect("who knows what stands there replaces it");
+    let (_, last) = holder
+        .put_manifest(&folder(), &first, &newer)
+        .await
+        .expect("who knows what stands there replaces it");
+
+    // Whoever removes what stood there before takes nothing of its successor away.
+    let mut writer = stale.begin(&folder(), "a.mp4", None).await.expect("a part");
+    super::write(&mut writer, &body(10, 1)).await;
+    writer.finish().await.expect("durable").commit().await.expect("named");
+    let late = stale.remove(&folder(), &second, &newer).await;
+    assert!(matches!(late, Err(BufferError::TakenOver { .. })), "{late:?}");
+    assert_eq!(holder.file_size(&folder(), "a.mp4").await.expect("read"), Some(10));
+    assert_eq!(holder.manifest(&folder()).await.expect("read").expect("it stays").version, last);
 
     // One that was removed has no successor.
-    holder.remove(&folder(), &first).await.expect("removed");
+    holder.remove(&folder(), &first, &last).await.expect("removed");
     let late = stale.put_manifest(&folder(), &second, &newer).await;
     assert!(matches!(late, Err(BufferError::TakenOver { .. })), "{late:?}");
 }
@@ -68,10 +80,11 @@ pub async fn meetings_are_found_and_removed(place: &config::Buffer) {
     assert_eq!(buffer.days().await.expect("read"), Vec::<String>::new());
     let bytes = body(1000, 1);
     let folders = [folder(), folder_of("4444AAAiAAAAAiAiAiiAii=="), folder_of("../../etc/passwd==")];
+    let mut versions = Vec::new();
     for folder in &folders {
         store(&buffer, folder, "a.mp4", &bytes).await;
         let named = manifest("w", &[("a.mp4", &bytes)]);
-        buffer.put_manifest(folder, &named, &ManifestVersion::NONE).await.expect("put");
+        versions.push(buffer.put_manifest(folder, &named, &ManifestVersion::NONE).await.expect("put").1);
     }
     assert_eq!(buffer.days().await.expect("read"), ["meetings/2026/10/01"]);
     let mut found = buffer.meetings_of("meetings/2026/10/01").await.expect("read");
@@ -83,10 +96,10 @@ pub async fn meetings_are_found_and_removed(place: &config::Buffer) {
     // What the manifest does not name stays.
     store(&buffer, &folders[0], "b.mp4", &bytes).await;
     let named = manifest("w", &[("a.mp4", &bytes)]);
-    assert!(!buffer.remove(&folders[0], &named).await.expect("removed"));
+    assert!(!buffer.remove(&folders[0], &named, &versions[0]).await.expect("removed"));
     assert_eq!(buffer.file_size(&folders[0], "b.mp4").await.expect("read"), Some(1000));
     assert_eq!(buffer.file_size(&folders[0], "a.mp4").await.expect("read"), None);
-    assert!(buffer.remove(&folders[1], &named).await.expect("removed"));
+    assert!(buffer.remove(&folders[1], &named, &versions[1]).await.expect("removed"));
     assert_eq!(buffer.manifest(&folders[1]).await.expect("read"), None);
     let facts = buffer.read_file(&folders[2], "a.mp4").await.expect("read").expect("it stays");
     assert_eq!(facts.sha256, digest::sha256(&bytes));

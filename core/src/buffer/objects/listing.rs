@@ -1,15 +1,16 @@
 //! What is in an object buffer, for those who look after it; and clearing away what died writers left.
 
 use futures_util::TryStreamExt;
-use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::fault::{fault, is_conflict};
+use super::fault::{absent_is_none, fault, is_conflict};
 use super::{MANIFEST, ObjectBuffer};
 use crate::buffer::error::BufferError;
 use crate::buffer::layout::MeetingFolder;
-use crate::buffer::manifest::Manifest;
+use crate::buffer::manifest::{Manifest, ManifestVersion};
+use crate::failpoint;
 use crate::run::RunId;
 
 impl ObjectBuffer {
@@ -46,11 +47,14 @@ impl ObjectBuffer {
         Ok(names)
     }
 
-    /// All objects of a folder.
-    pub(super) async fn objects(&self, folder: &Key) -> Result<Vec<Key>, BufferError> {
-        let found: Result<Vec<_>, _> =
-            self.store.list(Some(folder)).map_ok(|found| found.location).try_collect().await;
+    /// All objects of a folder, with their sizes.
+    pub(super) async fn facts(&self, folder: &Key) -> Result<Vec<ObjectMeta>, BufferError> {
+        let found: Result<Vec<_>, _> = self.store.list(Some(folder)).try_collect().await;
         found.map_err(|error| fault(&self.shown(folder), &error))
+    }
+
+    pub(super) async fn objects(&self, folder: &Key) -> Result<Vec<Key>, BufferError> {
+        Ok(self.facts(folder).await?.into_iter().map(|found| found.location).collect())
     }
 
     /// Aborts the uploads of earlier tries, which stops a writer that lost its lease without knowing.
@@ -71,6 +75,13 @@ impl ObjectBuffer {
         Ok(any)
     }
 
+    async fn assert_standing(&self, key: &Key, version: &ManifestVersion) -> Result<(), BufferError> {
+        let found =
+            absent_is_none(self.store.head(key).await).map_err(|error| fault(&self.shown(key), &error))?;
+        let stands = ManifestVersion(found.and_then(|found| found.e_tag));
+        if stands == *version { Ok(()) } else { Err(BufferError::TakenOver { path: self.shown(key) }) }
+    }
+
     /// Ends an upload, so that nothing can complete it; one that has ended is as good.
     pub(super) async fn abort(&self, key: &Key, id: &str) -> Result<(), BufferError> {
         match self.store.abort_multipart(key, &id.to_owned()).await {
@@ -84,16 +95,23 @@ impl ObjectBuffer {
         }
     }
 
-    /// The files that the manifest names, then the manifest; whether nothing else is left.
+    /// The files that the manifest names, then the manifest; whether nothing else is left. As in a folder: with a look
+    /// before the first and before the last, because a removal knows no conditions.
     pub(in crate::buffer) async fn remove(
         &self,
         meeting: &MeetingFolder,
         manifest: &Manifest,
+        version: &ManifestVersion,
     ) -> Result<bool, BufferError> {
+        let key = self.key_in(meeting, MANIFEST)?;
+        self.assert_standing(&key, version).await?;
         for name in manifest.file_names() {
             self.delete(&self.key_in(meeting, name)?).await?;
+            failpoint::reach("purge-file");
         }
-        self.delete(&self.key_in(meeting, MANIFEST)?).await?;
+        self.assert_standing(&key, version).await?;
+        self.delete(&key).await?;
+        failpoint::reach("purge-manifest");
         Ok(self.objects(&self.key(meeting.as_str())?).await?.is_empty())
     }
 }

@@ -17,13 +17,17 @@ use futures_util::{StreamExt, TryStreamExt};
 use object_store::PutMode;
 use tempfile::TempDir;
 
-use super::ObjectBuffer;
+use super::{LARGEST_OBJECT, ObjectBuffer};
 use crate::buffer::error::BufferError;
 use crate::buffer::layout::is_file_name;
+use crate::failpoint;
 use crate::run::RunId;
 
 /// Objects that are read at once for a copy.
 const AT_ONCE: usize = 16;
+
+/// Larger ones are read one at a time.
+const SMALL: u64 = 1 << 20;
 
 /// The end of the folder name of a row of segments.
 const LINES: &str = ".jsonl";
@@ -58,7 +62,14 @@ impl RunObjects {
     /// Writes an object that is not there yet. The same bytes may be written again: then nothing changes.
     pub async fn create(&self, name: &str, bytes: Bytes) -> Result<Stands, BufferError> {
         let key = self.buffer.key(&self.relative(name))?;
-        match self.buffer.put(&key, bytes.clone(), PutMode::Create, &self.buffer.next_mark()).await {
+        let [before, after] = match name.starts_with("raw/") {
+            true => ["answer-before-put", "answer-after-put"],
+            false => ["segment-before-put", "segment-after-put"],
+        };
+        failpoint::reach(before);
+        let put = self.buffer.put(&key, bytes.clone(), PutMode::Create, &self.buffer.next_mark()).await;
+        failpoint::reach(after);
+        match put {
             Ok(_) => Ok(Stands::This),
             Err(error @ BufferError::TakenOver { .. }) => match self.buffer.get(&key).await? {
                 Some((found, _)) if found == bytes => Ok(Stands::This),
@@ -72,7 +83,10 @@ impl RunObjects {
     /// Writes an object, whole or not at all, over the one that is there.
     pub async fn replace(&self, name: &str, bytes: Bytes) -> Result<(), BufferError> {
         let key = self.buffer.key(&self.relative(name))?;
-        self.buffer.put(&key, bytes, PutMode::Overwrite, &self.buffer.next_mark()).await.map(drop)
+        failpoint::reach("seal-before-put");
+        self.buffer.put(&key, bytes, PutMode::Overwrite, &self.buffer.next_mark()).await?;
+        failpoint::reach("seal-after-put");
+        Ok(())
     }
 
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>, BufferError> {
@@ -92,7 +106,7 @@ impl RunObjects {
     /// The last segment of each writer's file.
     pub async fn last_segments(&self) -> Result<BTreeMap<String, String>, BufferError> {
         let mut last = BTreeMap::new();
-        for name in self.names().await? {
+        for (name, _) in self.names().await? {
             if let Some((writer, _)) = name.split_once('/').and_then(|(file, _)| file.split_once(LINES)) {
                 last.insert(writer.to_owned(), name.clone());
             }
@@ -100,17 +114,18 @@ impl RunObjects {
         Ok(last)
     }
 
-    /// The names of the run's objects, in their order. Names that might lead out of a folder are passed over.
-    async fn names(&self) -> Result<Vec<String>, BufferError> {
+    /// The names of the run's objects, in their order, with their sizes. Names that might lead out of a folder are
+    /// passed over.
+    async fn names(&self) -> Result<Vec<(String, u64)>, BufferError> {
         let base = self.buffer.key(&self.relative("x"))?;
         let base = base.as_ref().trim_end_matches('x').to_owned();
         let folder = self.buffer.key(&format!("runs/{}", self.run))?;
-        let found = self.buffer.objects(&folder).await?;
-        let mut names: Vec<String> = found
+        let found = self.buffer.facts(&folder).await?;
+        let mut names: Vec<(String, u64)> = found
             .iter()
-            .filter_map(|key| key.as_ref().strip_prefix(&base))
-            .filter(|name| name.split('/').count() <= 2 && name.split('/').all(is_file_name))
-            .map(str::to_owned)
+            .filter_map(|found| Some((found.location.as_ref().strip_prefix(&base)?, found.size)))
+            .filter(|(name, _)| name.split('/').count() <= 2 && name.split('/').all(is_file_name))
+            .map(|(name, size)| (name.to_owned(), size))
             .collect();
         names.sort();
         Ok(names)
@@ -125,19 +140,34 @@ impl RunObjects {
         let local = |error: std::io::Error| BufferError::from_io(&std::env::temp_dir(), &error);
         let folder = tempfile::Builder::new().prefix("recapture-").tempdir().map_err(local)?;
         let mut objects = futures_util::stream::iter(names)
-            .map(|name| async move { Ok::<_, BufferError>((self.get(&name).await?, name)) })
+            .map(|(name, size)| async move {
+                let bytes = if size <= SMALL { self.get(&name).await? } else { None };
+                Ok::<_, BufferError>((name, size, bytes))
+            })
             .buffered(AT_ONCE);
-        while let Some((bytes, name)) = objects.try_next().await? {
-            let (path, bytes) = (folder.path().to_owned(), bytes.unwrap_or_default());
-            let written = tokio::task::spawn_blocking(move || append(&path, &name, &bytes)).await;
+        while let Some((name, size, bytes)) = objects.try_next().await? {
+            let content = match bytes {
+                Some(bytes) => Content::Bytes(bytes),
+                None if size > LARGEST_OBJECT => Content::Hole(size),
+                None => Content::Bytes(self.get(&name).await?.unwrap_or_default()),
+            };
+            let path = folder.path().to_owned();
+            let written = tokio::task::spawn_blocking(move || append(&path, &name, &content)).await;
             written.unwrap_or_else(|_| Err(std::io::Error::other("the copy was given up"))).map_err(local)?;
         }
         Ok(Some(folder))
     }
 }
 
+/// What goes into a copy.
+enum Content {
+    Bytes(Bytes),
+    /// Of an object that is too large to be ours its size is enough for a reader to find that out, and costs nothing.
+    Hole(u64),
+}
+
 /// Puts an object where the record has it: a segment behind those before it, anything else under its own name.
-fn append(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+fn append(folder: &Path, name: &str, content: &Content) -> std::io::Result<()> {
     use std::io::Write;
 
     let file = match name.split_once('/') {
@@ -148,5 +178,9 @@ fn append(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
         }
         None => name,
     };
-    std::fs::OpenOptions::new().create(true).append(true).open(folder.join(file))?.write_all(bytes)
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(folder.join(file))?;
+    match content {
+        Content::Bytes(bytes) => file.write_all(bytes),
+        Content::Hole(size) => file.set_len(file.metadata()?.len().saturating_add(*size)),
+    }
 }

@@ -79,6 +79,10 @@ impl ObjectWriter {
         }
     }
 
+    pub(in crate::buffer) fn sha256(&self) -> String {
+        self.hasher.clone().finish()
+    }
+
     pub(in crate::buffer) async fn write(&mut self, mut bytes: Bytes) -> Result<(), BufferError> {
         self.hasher.update(&bytes);
         while self.waiting_bytes + bytes.len() > self.part_size {

@@ -18,7 +18,7 @@ async fn what_was_not_started_goes_back_unharmed() {
         let (queue, slots) = (floor.bench.queue.clone(), Arc::new(Semaphore::new(2)));
         let holdings = Holdings::new(CancellationToken::new());
         let desk = Desk::open(queue.clone(), WorkerId::new(), slots, holdings, stop.clone());
-        Source { queue, desk, stop, fatal: Arc::default() }
+        Source { queue, desk, stop, trouble: watch::Sender::new(None), fatal: Arc::default() }
     };
     let first = source(floor.stop.clone());
     let mut backend = LeaseBackend::new(vec![first.clone()]);

@@ -100,10 +100,13 @@ pub async fn q2_four_producers_of_the_same_meetings_make_one_job_of_each(bench: 
 }
 
 pub async fn q2_a_queue_is_of_one_account(bench: Bench) {
+    bench.queue.may_belong_to("theirs").await.expect("it is nobody's");
     bench.queue.belong_to("ours").await.expect("it was nobody's");
     let run = bench.run_with(&[1]).await;
     let again = bench.open_again().await;
     again.belong_to("ours").await.expect("it is ours");
+    assert!(again.may_belong_to("theirs").await.is_err());
+    again.may_belong_to("ours").await.expect("it is ours");
     let refused = again.belong_to("theirs").await.expect_err("there is work of ours");
     assert!(matches!(refused, QueueError::OtherAccount { .. }) && !refused.is_transient(), "{refused}");
     assert!(refused.to_string().contains("zoom.account_id is theirs"), "{refused}");
@@ -113,6 +116,11 @@ pub async fn q2_a_queue_is_of_one_account(bench: Bench) {
     bench.settle(&job, Fate::Dead { cause: because(Reason::ZoomRefused) }).await;
     assert!(again.belong_to("theirs").await.is_err());
     bench.queue.retry(&run, None).await.expect("retried");
+    let job = bench.claim_one().await;
+    bench.settle(&job, RECOVERED).await;
+    again.may_belong_to("theirs").await.expect("there is nothing of ours in it");
+    bench.run_with(&[3]).await;
+    again.belong_to("ours").await.expect("asking has changed nothing");
     let job = bench.claim_one().await;
     bench.settle(&job, RECOVERED).await;
     again.belong_to("theirs").await.expect("there is nothing of ours in it");

@@ -10,6 +10,22 @@ use crate::queue::view::{CancelReport, RetryReport};
 use crate::redis::RECALL;
 use crate::run::RunId;
 
+/// One command that an operator gave. The same words given again are another command: an answer to the first that was
+/// not received is none to the second, between which the run may have been retried.
+struct Command(u64);
+
+impl Command {
+    fn new() -> Self {
+        Self(fastrand::u64(..))
+    }
+}
+
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 impl RedisQueue {
     pub(in crate::queue) async fn set_paused(
         &self,
@@ -26,9 +42,11 @@ impl RedisQueue {
     }
 
     pub(in crate::queue) async fn cancel(&self, run: &RunId) -> Result<CancelReport, QueueError> {
+        let command = Command::new();
         loop {
             let arguments = vec![run.to_string(), scripts::SLICE.to_string()];
-            let answer = self.eval_once(|| format!("cancel {run}"), &scripts::CANCEL, arguments).await?;
+            let answer =
+                self.eval_once(|| format!("{command} cancel {run}"), &scripts::CANCEL, arguments).await?;
             let answer = answer.text();
             if answer.is_empty() {
                 return Err(QueueError::UnknownRun(run.clone()));
@@ -61,9 +79,9 @@ impl RedisQueue {
         run: &RunId,
         only: Option<&[MeetingUuid]>,
     ) -> Result<RetryReport, QueueError> {
-        let mut report = RetryReport::default();
+        let (mut report, command) = (RetryReport::default(), Command::new());
         let Some(meetings) = only else {
-            while self.retry_slice(run, &[], &mut report).await? {}
+            while self.retry_slice(&command, run, &[], &mut report).await? {}
             return Ok(report);
         };
         // A run that is not known is told of also when nothing of it is asked for.
@@ -71,7 +89,7 @@ impl RedisQueue {
             return Err(QueueError::UnknownRun(run.clone()));
         }
         for slice in meetings.chunks(scripts::SLICE) {
-            self.retry_slice(run, slice, &mut report).await?;
+            self.retry_slice(&command, run, slice, &mut report).await?;
         }
         Ok(report)
     }
@@ -79,6 +97,7 @@ impl RedisQueue {
     /// Retries the given meetings, or a slice of all if there are none; whether there is more.
     async fn retry_slice(
         &self,
+        command: &Command,
         run: &RunId,
         only: &[MeetingUuid],
         report: &mut RetryReport,
@@ -86,7 +105,7 @@ impl RedisQueue {
         loop {
             let mut arguments = vec![run.to_string(), scripts::SLICE.to_string()];
             arguments.extend(only.iter().map(MeetingUuid::to_string));
-            let name = || format!("retry {}", arguments.join(" "));
+            let name = || format!("{command} retry {}", arguments.join(" "));
             let answer = self.eval_once(name, &scripts::RETRY, arguments.clone()).await?;
             let mut answer = Fields::of_words(&answer.text());
             match answer.text().as_str() {

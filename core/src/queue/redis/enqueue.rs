@@ -6,7 +6,7 @@ use redis::cmd;
 
 use super::record::pack;
 use super::reply::Reply;
-use super::{PATIENCE, RedisQueue, scripts, stamp};
+use super::{BATCH_KEPT, PATIENCE, RedisQueue, scripts, stamp};
 use crate::digest::sha256;
 use crate::queue::backoff::Trouble;
 use crate::queue::error::QueueError;
@@ -61,7 +61,7 @@ impl RedisQueue {
         }
         // A batch has no name: what it says stands for it.
         let name = || format!("enqueue {}", sha256(arguments.join("\n").as_bytes()));
-        let enqueue = || self.eval_once(name, &scripts::ENQUEUE, arguments.clone());
+        let enqueue = || self.eval_once_and_keep(BATCH_KEPT, name, &scripts::ENQUEUE, arguments.clone());
         let answer = self.patiently(enqueue).await?;
         self.enqueued(run, answer)
     }

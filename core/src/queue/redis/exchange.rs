@@ -7,12 +7,13 @@ use super::record::{Leased, read};
 use super::reply::Fields;
 use super::runs::to_json;
 use super::{RedisQueue, scripts, span, stamp};
+use crate::meeting::MeetingUuid;
 use crate::queue::MOST_EXCHANGED;
 use crate::queue::clock::instant;
 use crate::queue::error::QueueError;
-use crate::queue::job::PayloadError;
 use crate::queue::lease::{Claimed, Exchanged, ExtendOutcome, Fate, Lease, Settled, Settlement, WorkerId};
 use crate::reason::{Cause, Outcome, Reason};
+use crate::run::RunId;
 
 impl RedisQueue {
     pub(in crate::queue) async fn claim(
@@ -58,13 +59,17 @@ impl RedisQueue {
         }
         let mut claimed = Vec::with_capacity(taken.len() / 2);
         for pair in taken.chunks_exact(2) {
-            let (lease, job) = self.taken(&pair[0], &pair[1], worker)?;
-            match job {
+            match self.taken(&pair[0], &pair[1], worker) {
                 Ok(job) => claimed.push(job),
-                Err(error) => self.give_up(&lease, &error).await,
+                Err(why) => self.give_up(&pair[0], &pair[1], worker, &why).await,
             }
         }
         Ok(Exchanged { settled, claimed })
+    }
+
+    fn who_asks(&self, worker: &WorkerId, most: usize) -> Vec<String> {
+        let most = most.min(MOST_EXCHANGED).to_string();
+        vec![written(worker), self.0.max_attempts.to_string(), span(self.0.lease), most]
     }
 
     fn exchange_arguments(
@@ -74,12 +79,7 @@ impl RedisQueue {
         most: usize,
     ) -> Result<Vec<String>, QueueError> {
         let mut arguments = Vec::with_capacity(4 + 6 * given.len());
-        arguments.extend([
-            written(worker),
-            self.0.max_attempts.to_string(),
-            span(self.0.lease),
-            most.min(MOST_EXCHANGED).to_string(),
-        ]);
+        arguments.extend(self.who_asks(worker, most));
         for (lease, Settlement { fate, moved }) in given {
             if matches!(fate, Fate::Finish { outcome: Outcome::Failed }) {
                 return Err(QueueError::FailedWithoutCause);
@@ -95,40 +95,37 @@ impl RedisQueue {
         Ok(arguments)
     }
 
-    fn taken(
-        &self,
-        uuid: &str,
-        record: &str,
-        worker: &WorkerId,
-    ) -> Result<(Lease, Result<Claimed, PayloadError>), QueueError> {
-        let uuid = self.uuid(uuid)?;
-        let record = Leased::read(record)
-            .ok_or_else(|| self.corrupt(format!("the record of {uuid} cannot be read")))?;
-        let owner = self.run_id(record.owner)?;
+    /// A claimed job, or why it cannot be read: whatever is wrong with it is its own matter, and not that of its mates.
+    fn taken(&self, uuid: &str, record: &str, worker: &WorkerId) -> Result<Claimed, String> {
+        let uuid = MeetingUuid::parse(uuid).map_err(|error| error.to_string())?;
+        let record = Leased::read(record).ok_or("its record is not of the form that records have")?;
+        let run = |text: &str| RunId::parse(text).map_err(|error| error.to_string());
+        let owner = run(record.owner)?;
         let mut runs = vec![owner.clone()];
-        for run in record.others.split(',').filter(|run| !run.is_empty()) {
-            runs.push(self.run_id(run)?);
+        for other in record.others.split(',').filter(|run| !run.is_empty()) {
+            runs.push(run(other)?);
         }
         runs.sort();
+        let payload = read(&uuid, record.deadline, record.payload).map_err(|error| error.to_string())?;
         let until = instant(record.until);
-        let payload = read(&uuid, record.deadline, record.payload);
         let lease = Lease { uuid, fence: record.fence, worker: worker.clone(), until };
-        let claimed = payload.map(|payload| Claimed {
-            payload,
-            lease: lease.clone(),
-            starts: record.starts,
-            owner,
-            runs,
-        });
-        Ok((lease, claimed))
+        Ok(Claimed { payload, lease, starts: record.starts, owner, runs })
     }
 
-    /// What no worker can read is dead with its reason.
-    async fn give_up(&self, lease: &Lease, error: &PayloadError) {
-        let cause = Cause::new(Reason::PayloadUnreadable, error.to_string());
-        // Boxed: the one is made of the other.
-        if let Err(error) = Box::pin(self.settle(lease, Fate::Dead { cause }.into())).await {
-            tracing::warn!(meeting = %lease.uuid, %error, "an unreadable job is left to whoever claims it next");
+    /// What no worker can read is dead with its reason; what cannot even be told by its fence is left until its starts
+    /// are used up.
+    async fn give_up(&self, uuid: &str, record: &str, worker: &WorkerId, why: &str) {
+        let cause = Cause::new(Reason::PayloadUnreadable, why.to_owned());
+        let Some(record) = Leased::read(record) else {
+            tracing::warn!(meeting = uuid, why, "an unreadable job is left to whoever claims it next");
+            return;
+        };
+        let mut arguments = self.who_asks(worker, 0);
+        arguments.extend([uuid.to_owned(), record.fence.to_string(), "0".to_owned(), "0".to_owned()]);
+        self.push_fate(&mut arguments, &Fate::Dead { cause });
+        let name = || format!("give {} up", record.fence);
+        if let Err(error) = self.eval_once(name, &scripts::EXCHANGE, arguments).await {
+            tracing::warn!(meeting = uuid, %error, why, "an unreadable job is left to whoever claims it next");
         }
     }
 

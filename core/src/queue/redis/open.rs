@@ -84,6 +84,14 @@ impl RedisQueue {
         Ok(format!("Redis {version}, {synced}"))
     }
 
+    /// The account that the queue is of, if it is anybody's.
+    pub(in crate::queue) async fn owner(&self) -> Result<Option<String>, QueueError> {
+        let mut read = cmd("HGET");
+        read.arg(self.0.keys.queue()).arg("account");
+        let owner = self.command(read).await?.text();
+        Ok(Some(owner).filter(|owner| !owner.is_empty()))
+    }
+
     /// The account that the queue is of; `account` if it was nobody's.
     pub(in crate::queue) async fn account(&self, account: &str) -> Result<String, QueueError> {
         let mut read = cmd("HGET");

@@ -15,6 +15,9 @@ use crate::queue::job::JobPayload;
 use crate::queue::view::{DeadJob, Depth, JobState, LeasedJob, UnfinishedJob, WorkLeft};
 use crate::run::RunId;
 
+/// How many slices of what is delayed are looked through for a run's next job.
+const DUE_SLICES: usize = 100;
+
 impl RedisQueue {
     pub(in crate::queue) async fn work_left(&self, run: &RunId) -> Result<WorkLeft, QueueError> {
         let mut answer = Fields::of(self.eval(&scripts::WORK_LEFT, vec![run.to_string()]).await?);
@@ -55,8 +58,9 @@ impl RedisQueue {
         }
     }
 
+    /// Among those of all runs that are due first: beyond them it is not looked for.
     async fn next_due(&self, run: &RunId) -> Result<Option<i64>, QueueError> {
-        for slice in 0.. {
+        for slice in 0..DUE_SLICES {
             let arguments = [slice * scripts::SLICE, scripts::SLICE].map(|number| number.to_string());
             let arguments = [vec![run.to_string()], arguments.to_vec()].concat();
             let mut answer = Fields::of(self.eval(&scripts::NEXT_DUE, arguments).await?);
@@ -104,13 +108,50 @@ impl RedisQueue {
         let page = self.page(run, after.map_or("", MeetingUuid::as_str), limit).await?;
         let page: Vec<String> = page.into_iter().collect();
         let mut jobs = Vec::with_capacity(page.len());
-        for slice in page.chunks(scripts::SLICE) {
-            let found = self.eval(&scripts::JOBS, slice.to_vec()).await?.list();
-            for (uuid, job) in slice.iter().zip(found) {
-                jobs.extend(self.unfinished(uuid, job)?);
+        self.read_jobs(&page, &mut |job| jobs.push(job)).await?;
+        Ok(jobs)
+    }
+
+    pub(in crate::queue) async fn every_job(
+        &self,
+        run: &RunId,
+        tell: &mut (dyn FnMut(UnfinishedJob) + Send),
+    ) -> Result<(), QueueError> {
+        let [ready, other] = self.0.keys.jobs_of(run);
+        for place in [&ready, &other, &ready] {
+            let mut cursor = "0".to_owned();
+            loop {
+                let (next, uuids) = self.scan(place, &cursor).await?;
+                self.read_jobs(&uuids, tell).await?;
+                cursor = next;
+                if cursor == "0" {
+                    break;
+                }
             }
         }
-        Ok(jobs)
+        Ok(())
+    }
+
+    async fn read_jobs(
+        &self,
+        uuids: &[String],
+        tell: &mut (dyn FnMut(UnfinishedJob) + Send),
+    ) -> Result<(), QueueError> {
+        for slice in uuids.chunks(scripts::SLICE) {
+            let found = self.eval(&scripts::JOBS, slice.to_vec()).await?.list();
+            for (uuid, job) in slice.iter().zip(found) {
+                unless_damaged(uuid, self.unfinished(uuid, job)).flatten().into_iter().for_each(&mut *tell);
+            }
+        }
+        Ok(())
+    }
+
+    /// The next cursor, and meetings of a run's index.
+    async fn scan(&self, place: &str, cursor: &str) -> Result<(String, Vec<String>), QueueError> {
+        let mut scan = cmd("ZSCAN");
+        scan.arg(place).arg(cursor).arg("COUNT").arg(scripts::SLICE);
+        let mut answer = Fields::of(self.command(scan).await?);
+        Ok((answer.text(), answer.next().texts().into_iter().step_by(2).collect()))
     }
 
     /// The first of the run's meetings after the given one. There is no index in this order, because it would cost as
@@ -122,11 +163,9 @@ impl RedisQueue {
         for place in [&ready, &other, &ready] {
             let mut cursor = "0".to_owned();
             loop {
-                let mut scan = cmd("ZSCAN");
-                scan.arg(place).arg(&cursor).arg("COUNT").arg(scripts::SLICE);
-                let mut answer = Fields::of(self.command(scan).await?);
-                cursor = answer.text();
-                for uuid in answer.next().texts().into_iter().step_by(2) {
+                let (next, uuids) = self.scan(place, &cursor).await?;
+                cursor = next;
+                for uuid in uuids {
                     if uuid.as_str() > after {
                         page.insert(uuid);
                     }
@@ -212,7 +251,7 @@ impl RedisQueue {
             let arguments = vec![run.to_string(), after.clone(), most.to_string()];
             let found = self.eval(&scripts::DEAD, arguments).await?.texts();
             for pair in found.chunks_exact(2) {
-                dead.push(self.grave(&pair[0], &pair[1])?);
+                dead.extend(unless_damaged(&pair[0], self.grave(&pair[0], &pair[1])));
             }
             if found.len() < 2 * most {
                 break;
@@ -241,4 +280,9 @@ impl RedisQueue {
             uuid,
         })
     }
+}
+
+/// What is damaged hides nothing of the rest.
+fn unless_damaged<T>(meeting: &str, read: Result<T, QueueError>) -> Option<T> {
+    read.inspect_err(|error| tracing::warn!(meeting, %error, "a job is left out of what is shown")).ok()
 }

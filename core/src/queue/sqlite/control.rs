@@ -39,6 +39,13 @@ impl SqliteQueue {
         .await
     }
 
+    /// The account that the queue is of, if it is anybody's.
+    pub(in crate::queue) async fn owner(&self) -> Result<Option<String>, QueueError> {
+        let mut reader = self.reader().await?;
+        let owner = sqlx::query_scalar("SELECT account FROM queue").fetch_one(&mut *reader).await;
+        owner.map_err(|error| self.fault(&error))
+    }
+
     /// The account that the queue is of; `account` if it was nobody's.
     pub(in crate::queue) async fn account(&self, account: &str) -> Result<String, QueueError> {
         let account = account.to_owned();

@@ -12,6 +12,9 @@ use crate::queue::job::JobPayload;
 use crate::queue::view::{DeadJob, Depth, JobState, LeasedJob, UnfinishedJob, WorkLeft};
 use crate::run::RunId;
 
+/// Jobs that are read at once.
+const PAGE: u32 = 1000;
+
 impl SqliteQueue {
     pub(in crate::queue) async fn work_left(&self, run: &RunId) -> Result<WorkLeft, QueueError> {
         let row = sqlx::query(
@@ -74,6 +77,20 @@ impl SqliteQueue {
         .fetch_all(&mut *self.reader().await?)
         .await;
         rows.and_then(|rows| rows.iter().map(unfinished).collect()).map_err(|error| self.fault(&error))
+    }
+
+    pub(in crate::queue) async fn every_job(
+        &self,
+        run: &RunId,
+        tell: &mut (dyn FnMut(UnfinishedJob) + Send),
+    ) -> Result<(), QueueError> {
+        let mut after = None;
+        loop {
+            let page = self.jobs(run, after.as_ref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.uuid.clone());
+            page.into_iter().for_each(&mut *tell);
+        }
     }
 
     pub(in crate::queue) async fn leased(&self, limit: u32) -> Result<Vec<LeasedJob>, QueueError> {

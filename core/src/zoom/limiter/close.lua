@@ -2,6 +2,8 @@
 -- KEYS[1]  the lane
 -- KEYS[2]  until when it is closed
 -- ARGV[1]  microseconds to wait
+-- ARGV[2]  the channel on which the others are told
+-- ARGV[3]  what they are told
 -- O(1).
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -12,4 +14,6 @@ for _, key in ipairs(KEYS) do
     redis.call('SET', key, string.format('%.0f', until_then), 'PX', lives)
   end
 end
+-- Who may not publish leaves the others to their next look.
+redis.pcall('PUBLISH', ARGV[2], ARGV[3])
 return 1

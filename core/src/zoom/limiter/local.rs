@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use super::{BURST, LONGEST_WAIT, LongWait};
 
 pub(super) struct Lane {
-    interval: Duration,
     state: Mutex<State>,
 }
 
 struct State {
+    interval: Duration,
     next: Instant,
     closed_until: Instant,
 }
@@ -18,7 +18,7 @@ struct State {
 impl Lane {
     pub(super) fn new(interval: Duration) -> Self {
         let now = Instant::now();
-        Self { interval, state: Mutex::new(State { next: now, closed_until: now }) }
+        Self { state: Mutex::new(State { interval, next: now, closed_until: now }) }
     }
 
     pub(super) async fn slot(&self) -> Result<(), LongWait> {
@@ -38,6 +38,11 @@ impl Lane {
         state.next = state.next.max(state.closed_until);
     }
 
+    /// From here on so much time lies between slots.
+    pub(super) fn pace(&self, interval: Duration) {
+        self.lock().interval = interval;
+    }
+
     fn reserve(&self) -> Result<Instant, LongWait> {
         let mut state = self.lock();
         let now = Instant::now();
@@ -47,7 +52,7 @@ impl Lane {
         if wait > LONGEST_WAIT {
             return Err(LongWait::of(wait));
         }
-        state.next = at + self.interval;
+        state.next = at + state.interval;
         Ok(at)
     }
 

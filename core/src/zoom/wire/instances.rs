@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{List, Scalar};
+use super::lenient::{List, Scalar};
 use crate::meeting::MeetingUuid;
 
 #[derive(serde::Deserialize, Default)]
@@ -25,7 +25,8 @@ pub struct Instance {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// An instance without a UUID cannot be asked for, and passing over it would lose it: the whole answer is no good.
+/// An instance without a UUID cannot be asked for, and passing over it would lose it: the whole answer is no good. So
+/// is one without a list, which would end a number's row as having no instance.
 pub(in crate::zoom) fn read_instances(body: &[u8]) -> Result<Vec<Instance>, String> {
     let answer: WireInstances = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let instance = |wire: WireInstance| {
@@ -33,7 +34,10 @@ pub(in crate::zoom) fn read_instances(body: &[u8]) -> Result<Vec<Instance>, Stri
         let uuid = MeetingUuid::parse(&uuid).map_err(|error| error.to_string())?;
         Ok(Instance { uuid, started_at: wire.start_time.instant() })
     };
-    answer.meetings.0.into_iter().map(instance).collect()
+    if !answer.meetings.is_there {
+        return Err("it has no list of meetings".to_owned());
+    }
+    answer.meetings.items.into_iter().map(instance).collect()
 }
 
 #[cfg(test)]
@@ -46,10 +50,14 @@ mod tests {
         let uuid = MeetingUuid::parse("/aB3dE//gHiJkL4mNoPqRg==").expect("a UUID");
         let found = read(r#"{"meetings": [{"uuid": "/aB3dE//gHiJkL4mNoPqRg==", "start_time": null}]}"#);
         assert_eq!(found, Ok(vec![Instance { uuid, started_at: None }]));
-        for none in ["{}", r#"{"meetings": null}"#, r#"{"meetings": []}"#] {
-            assert_eq!(read(none), Ok(Vec::new()), "{none}");
-        }
-        for bad in [r#"{"meetings": [{"start_time": "2026-10-01T08:00:04Z"}]}"#, r#"{"meetings": ["#] {
+        assert_eq!(read(r#"{"meetings": []}"#), Ok(Vec::new()));
+        for bad in [
+            r#"{"meetings": [{"start_time": "2026-10-01T08:00:04Z"}]}"#,
+            r#"{"meetings": ["#,
+            "{}",
+            r#"{"meetings": null}"#,
+            r#"{"code": 500, "message": "Internal error"}"#,
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

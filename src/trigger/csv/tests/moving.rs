@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use chrono::DateTime;
+use chrono::{DateTime, Duration, Utc};
 use recapture_core::digest::sha256;
 use recapture_core::evidence::{FileEnd, MeetingEnd, MeetingVerdict};
 use recapture_core::meeting::MeetingUuid;
@@ -13,7 +14,7 @@ use recapture_core::reason::{Cause, Outcome, Reason};
 use recapture_core::run::{Counts, Mode, RecoveryRun, Request, RunId, RunState};
 use tempfile::TempDir;
 
-use super::DIE_AT;
+use super::{DIE_AT, WRITE_AT};
 use crate::report::{MeetingReport, Report};
 use crate::trigger::csv::{Claim, Finish, Folders, waiting};
 
@@ -161,16 +162,20 @@ impl Desk {
         self.claim().unwrap().finish(&self.folders, &report()).unwrap()
     }
 
-    /// Runs the victim below, which kills itself at the step.
-    fn kill_at(&self, step: &str) {
+    /// Runs the victim below, to which that happens at the step; answers its exit code.
+    fn victim(&self, what: &str, step: &str) -> Option<i32> {
         let victim = Command::new(std::env::current_exe().unwrap())
             .args(["trigger::csv::tests::moving::victim", "--exact"])
             .env(FOLDER, self.root.path())
             .env(PROCESSED, &self.folders.processed)
-            .env(DIE_AT, step)
+            .env(what, step)
             .output()
             .unwrap();
-        assert_eq!(victim.status.code(), None, "it was not killed at {step}");
+        victim.status.code()
+    }
+
+    fn kill_at(&self, step: &str) {
+        assert_eq!(self.victim(DIE_AT, step), None, "it was not killed at {step}");
     }
 
     /// Every file, by folder and name.
@@ -275,7 +280,9 @@ fn a_file_with_open_or_unheard_rows_stays() {
     unheard.instances.clear();
     let claim = desk.claim().unwrap();
     for (report, expected) in [(pending, (2, 0)), (unheard, (0, 1))] {
-        let Finish::Open { pending, unlisted } = claim.finish(&desk.folders, &report).unwrap() else {
+        let Finish::Open { pending, unlisted, undecided: 0, .. } =
+            claim.finish(&desk.folders, &report).unwrap()
+        else {
             panic!("it moved");
         };
         assert_eq!((pending, unlisted), expected);
@@ -291,6 +298,60 @@ fn a_file_that_was_changed_stays() {
     assert!(matches!(desk.finish(), Finish::Changed));
     assert_eq!(desk.files()["new/ids.csv"], changed);
     assert_eq!(desk.files().len(), 2, "nothing but the file and its marker");
+}
+
+/// What the victim's file grows by.
+pub(super) fn write_late() {
+    let input = Path::new(&std::env::var_os(FOLDER).unwrap()).join("new/ids.csv");
+    fs::OpenOptions::new().append(true).open(input).unwrap().write_all(LATE.as_bytes()).unwrap();
+}
+
+const LATE: &str = "bbbbbbbbbbbbbbbbbbbbbb==;late\r\n";
+
+#[track_caller]
+fn assert_a_late_row_stays(desk: &Desk, step: &str) {
+    assert_eq!(desk.victim(WRITE_AT, step), Some(0));
+    let left = desk.files();
+    assert_eq!(left["new/ids.csv"], format!("{INPUT}{LATE}"), "written at {step}");
+    let names: Vec<_> = left.keys().collect();
+    assert_eq!(names, ["new/.ids.csv.taken", "new/ids.csv"], "written at {step}");
+}
+
+#[test]
+fn a_row_that_comes_while_the_file_moves_is_not_lost() {
+    for step in ["begin", "results", "rejected", "move"] {
+        assert_a_late_row_stays(&Desk::new(), step);
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nor_one_that_comes_while_it_is_copied_to_another_file_system() {
+    for step in ["rejected", "move", "copy"] {
+        assert_a_late_row_stays(&Desk::across(), step);
+    }
+}
+
+/// They are asked for again, and after a day their file is not kept back any longer.
+#[test]
+fn rows_of_which_nobody_can_tell_keep_their_file_for_a_day() {
+    let mut undecided = report();
+    undecided.meetings.insert(uuid(PRESENT), verdict(PRESENT, "indeterminate"));
+    let desk = Desk::new();
+    let marker = desk.root.path().join("new/.ids.csv.taken");
+    for (hours_ago, stays) in [(0, true), (23, true), (25, false)] {
+        let since = Utc::now() - Duration::hours(hours_ago);
+        fs::write(&marker, format!("{RUN}\n{}\n", since.to_rfc3339())).unwrap();
+        let mut claim = desk.claim().unwrap();
+        claim.assign(&RunId::parse(RUN).unwrap()).unwrap();
+        match claim.finish(&desk.folders, &undecided).unwrap() {
+            Finish::Open { pending: 0, unlisted: 0, undecided: 1, .. } => assert!(stays, "{hours_ago} h"),
+            Finish::Moved { tally, .. } => {
+                assert!(!stays && tally.code() == 4 && tally.outcomes["indeterminate"] == 1, "{tally}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

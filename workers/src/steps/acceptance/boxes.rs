@@ -1,6 +1,8 @@
 //! The boxes of an MP4 or M4A, as ISO/IEC 14496-12 lays them end to end: a size in 32 bits, four letters, then what is in
 //! it. A size of 1 says that the real one follows in 64 bits, 0 that the box goes on to the end of the file.
 
+use super::Wrong;
+
 /// Walks over the outer boxes; what is in them is skipped.
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
@@ -74,6 +76,16 @@ impl Boxes {
             }
         };
         Ok(())
+    }
+
+    /// A body that does not even begin with a box is no such file; one that goes on wrongly is an odd one.
+    pub(super) fn wrong(&self, why: String) -> Wrong {
+        if self.seen == 0 { Wrong::NotIt(why) } else { Wrong::Odd(why) }
+    }
+
+    /// Whether the last box says how long it is.
+    pub(super) fn tells_its_size(&self) -> bool {
+        matches!(self.left, Left::Bytes(_))
     }
 
     pub(super) fn end(&self) -> Result<(), String> {

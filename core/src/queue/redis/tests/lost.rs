@@ -125,3 +125,23 @@ async fn an_operators_command_whose_answer_is_lost_is_reported_as_it_was() {
     assert_eq!(proxy.lost(), 2);
     audit(&server.url(), None).await;
 }
+
+/// The answer to a command that was given before is none to the same words given now.
+#[tokio::test]
+async fn a_cancelling_after_a_retry_is_not_answered_for_a_former_one() {
+    let (bench, proxy, server) = behind_a_proxy().await;
+    let run = bench.run_with(&[1, 2]).await;
+    let job = bench.claim_one().await;
+    let cause = Cause::new(Reason::ZoomRefused, "told by a test");
+    bench.settle(&job, Fate::Dead { cause }).await;
+    proxy.lose_the_next_answers(2);
+    let unanswered = bench.queue.cancel(&run).await;
+    assert!(matches!(unanswered, Err(QueueError::Unreachable { .. })), "{unanswered:?}");
+    let report = RetryReport { requeued: 1, already_queued: 0 };
+    assert_eq!(bench.queue.retry(&run, None).await, Ok(report));
+
+    let report = CancelReport { state: RunState::Cancelled, removed: 1, passed_on: 0 };
+    assert_eq!(bench.queue.cancel(&run).await, Ok(report));
+    assert_eq!(bench.queue.depth().await.unwrap().unfinished(), 0);
+    audit(&server.url(), None).await;
+}

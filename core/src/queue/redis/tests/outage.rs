@@ -122,6 +122,23 @@ async fn q11_pools_go_on_when_redis_was_killed_and_is_back() {
     all_is_done(&bench, &server, &run, 600).await;
 }
 
+/// With `appendfsync always`: however soon after its answer the server is killed.
+#[tokio::test]
+async fn q1_what_was_acknowledged_survives_a_server_that_is_killed_right_behind_it() {
+    let mut server = Server::start_with(&SYNCED).await;
+    let bench = bench(&server, Duration::from_secs(60)).await;
+    let run = bench.run_with(&[]).await;
+    for meeting in 0..12 {
+        bench.enqueue(&run, &[meeting]).await;
+        server.kill().await;
+        server.revive().await;
+        let there: u64 =
+            cmd("HLEN").arg("{recapture}:jobs").query_async(&mut aside(&server.url()).await).await.unwrap();
+        assert_eq!(there, u64::from(meeting) + 1, "an acknowledged meeting is lost");
+    }
+    audit(&server.url(), None).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn q11_a_server_that_stands_still_costs_nothing_but_time() {
     let server = Server::start().await;
