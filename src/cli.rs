@@ -213,7 +213,7 @@ async fn run(command: Command, loaded: Loaded, stop: CancellationToken) -> Resul
         Command::Doctor(arguments) => doctor::run(arguments, loaded).await,
         Command::Healthcheck(arguments) => healthcheck::run(arguments, loaded).await,
         Command::Config(arguments) => config::run(&arguments, &loaded),
-        Command::Demo(arguments) => demo::run(arguments, loaded, stop).await,
+        Command::Demo(arguments) => Box::pin(demo::run(arguments, loaded, stop)).await,
         // Answered before anything was opened.
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),

@@ -123,7 +123,7 @@ mod tests {
             ("recapture\0worker\0", Some(Process::Worker)),
             ("recapture-worker\0--config\0/etc/serve\0", Some(Process::Worker)),
             ("/sbin/docker-init\0--\0recapture\0serve\0", Some(Process::Serve)),
-            ("recapture\0recover\0--last\07d\0--by\0worker\0", None),
+            ("recapture\0recover\0--last\x007d\0--by\0worker\0", None),
             ("recapture\0--help\0", None),
         ] {
             assert_eq!(started_with(line.as_bytes()).ok(), Some(asked), "{line:?}");

@@ -136,7 +136,7 @@ impl Bench {
         let mut commits = BTreeMap::new();
         walk(&self.buffer().join("meetings"), &mut |path, kind| {
             let name = path.file_name().unwrap().to_str().unwrap();
-            if kind.is_file() && !name.starts_with('.') && !name.ends_with(".part") {
+            if kind.is_file() && !name.starts_with('.') {
                 let seen = std::fs::metadata(path).unwrap();
                 commits.insert(path.to_owned(), (seen.ino(), seen.mtime(), seen.mtime_nsec()));
             }

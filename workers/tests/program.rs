@@ -31,6 +31,7 @@ impl Redis {
                 std::thread::spawn(move || lines.count());
                 return Self { port, process };
             }
+            process.wait().unwrap();
         }
         panic!("redis-server does not start");
     }

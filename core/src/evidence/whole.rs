@@ -20,7 +20,7 @@ const TRIES: u32 = 5;
 /// Writes a file, replacing one that is there; returns once it is durable under its name.
 pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let path = folder.join(name);
-    let [at_part, at_name] = if name.ends_with(".seal") {
+    let [at_part, at_name] = if Path::new(name).extension().is_some_and(|kind| kind == "seal") {
         ["seal-part", "seal-renamed"]
     } else {
         ["answer-part", "answer-renamed"]

@@ -315,6 +315,8 @@ fn read_content_range(text: &str) -> Option<(u64, Option<u64>)> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
     use crate::config::{Config, Sources};
     use crate::zoom::Zoom;
 

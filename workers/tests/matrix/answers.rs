@@ -56,7 +56,7 @@ struct OneMeeting {
 impl OneMeeting {
     /// With one file, as `listed` describes it.
     async fn with_file(listed: Value, files: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
-        Self::start(UUID, move |base, _| metadata(UUID, base, &[listed.clone()]), files).await
+        Self::start(UUID, move |base, _| metadata(UUID, base, std::slice::from_ref(&listed)), files).await
     }
 
     async fn start(

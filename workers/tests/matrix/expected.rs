@@ -26,7 +26,7 @@ pub(crate) fn expected_of_file(fault: Fault, always: bool, size: u64) -> Outcome
         (Fault::Status(429 | 500 | 401) | Fault::Expired | Fault::Html | Fault::Reset, false) => {
             recovered(1, 2, size)
         }
-        (Fault::Cut(_) | Fault::Stall, false) => recovered(1, 2, size),
+        (Fault::Cut(_) | Fault::Stall | Fault::Empty, false) => recovered(1, 2, size),
         (Fault::Short, false) => recovered(1, 2, size - 9 + size),
         (Fault::Long, false) => recovered(1, 2, size + 9 + size),
         (Fault::Corrupt, false) => recovered(2, 2, 2 * size),
@@ -36,11 +36,9 @@ pub(crate) fn expected_of_file(fault: Fault, always: bool, size: u64) -> Outcome
         (Fault::Status(429), true) => ended("throttled", STARTS, four, 0),
         (Fault::Status(500), true) => ended("zoom_error", STARTS, four, 0),
         (Fault::Expired, true) => ended("zoom_refused", STARTS, four, 0),
-        (Fault::Html, true) => ended("not_the_file", STARTS, four, 0),
+        (Fault::Html | Fault::Empty, true) => ended("not_the_file", STARTS, four, 0),
         (Fault::Short, true) => ended("not_the_file", STARTS, four, four * (size - 9)),
         (Fault::Long, true) => ended("not_the_file", STARTS, four, four * (size + 9)),
-        (Fault::Empty, false) => recovered(1, 2, size),
-        (Fault::Empty, true) => ended("not_the_file", STARTS, four, 0),
         // Continued where it broke off, and nothing more came; a start begins anew.
         (Fault::Cut(quarter), true) => {
             ended("truncated", STARTS, four, u64::from(STARTS) * (size * quarter / 4))

@@ -154,7 +154,7 @@ async fn recover(ports: &Ports, uuid: &str, fence: u64) -> Result<Ended, StepErr
     };
     let run = RunId::new(Utc::now());
     let files = FilesSoFar::default();
-    let held = std::sync::Arc::new(|| true);
+    let held = Arc::new(|| true);
     let job = Assignment { payload: &payload, run: &run, worker: "w", fence, files: &files, held };
     recover_meeting(ports, &job).await
 }

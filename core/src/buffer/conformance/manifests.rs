@@ -32,7 +32,7 @@ pub async fn a_manifest_is_replaced_by_its_successor_only(place: &config::Buffer
     // Whoever removes what stood there before takes nothing of its successor away.
     let mut writer = stale.begin(&folder(), "a.mp4", None).await.expect("a part");
     super::write(&mut writer, &body(10, 1)).await;
-    writer.finish().await.expect("durable").commit().await.expect("named");
+    super::name(&stale, &folder(), writer.finish().await.expect("durable")).await.expect("named");
     let late = stale.remove(&folder(), &second, &newer).await;
     assert!(matches!(late, Err(BufferError::TakenOver { .. })), "{late:?}");
     assert_eq!(holder.file_size(&folder(), "a.mp4").await.expect("read"), Some(10));

@@ -62,9 +62,10 @@ impl RunObjects {
     /// Writes an object that is not there yet. The same bytes may be written again: then nothing changes.
     pub async fn create(&self, name: &str, bytes: Bytes) -> Result<Stands, BufferError> {
         let key = self.buffer.key(&self.relative(name))?;
-        let [before, after] = match name.starts_with("raw/") {
-            true => ["answer-before-put", "answer-after-put"],
-            false => ["segment-before-put", "segment-after-put"],
+        let [before, after] = if name.starts_with("raw/") {
+            ["answer-before-put", "answer-after-put"]
+        } else {
+            ["segment-before-put", "segment-after-put"]
         };
         failpoint::reach(before);
         let put = self.buffer.put(&key, bytes.clone(), PutMode::Create, &self.buffer.next_mark()).await;

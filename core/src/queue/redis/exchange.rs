@@ -59,7 +59,7 @@ impl RedisQueue {
         }
         let mut claimed = Vec::with_capacity(taken.len() / 2);
         for pair in taken.chunks_exact(2) {
-            match self.taken(&pair[0], &pair[1], worker) {
+            match taken_job(&pair[0], &pair[1], worker) {
                 Ok(job) => claimed.push(job),
                 Err(why) => self.give_up(&pair[0], &pair[1], worker, &why).await,
             }
@@ -93,23 +93,6 @@ impl RedisQueue {
             self.push_fate(&mut arguments, fate);
         }
         Ok(arguments)
-    }
-
-    /// A claimed job, or why it cannot be read: whatever is wrong with it is its own matter, and not that of its mates.
-    fn taken(&self, uuid: &str, record: &str, worker: &WorkerId) -> Result<Claimed, String> {
-        let uuid = MeetingUuid::parse(uuid).map_err(|error| error.to_string())?;
-        let record = Leased::read(record).ok_or("its record is not of the form that records have")?;
-        let run = |text: &str| RunId::parse(text).map_err(|error| error.to_string());
-        let owner = run(record.owner)?;
-        let mut runs = vec![owner.clone()];
-        for other in record.others.split(',').filter(|run| !run.is_empty()) {
-            runs.push(run(other)?);
-        }
-        runs.sort();
-        let payload = read(&uuid, record.deadline, record.payload).map_err(|error| error.to_string())?;
-        let until = instant(record.until);
-        let lease = Lease { uuid, fence: record.fence, worker: worker.clone(), until };
-        Ok(Claimed { payload, lease, starts: record.starts, owner, runs })
     }
 
     /// What no worker can read is dead with its reason; what cannot even be told by its fence is left until its starts
@@ -178,4 +161,21 @@ fn settled_as(letter: char) -> Settled {
 /// The state in which a job is delayed.
 fn waiting_for(cause: &Cause) -> &'static str {
     if cause.reason == Reason::ArchiveProcessing { "z" } else { "d" }
+}
+
+/// A claimed job, or why it cannot be read: whatever is wrong with it is its own matter, and not that of its mates.
+fn taken_job(uuid: &str, record: &str, worker: &WorkerId) -> Result<Claimed, String> {
+    let uuid = MeetingUuid::parse(uuid).map_err(|error| error.to_string())?;
+    let record = Leased::read(record).ok_or("its record is not of the form that records have")?;
+    let run = |text: &str| RunId::parse(text).map_err(|error| error.to_string());
+    let owner = run(record.owner)?;
+    let mut runs = vec![owner.clone()];
+    for other in record.others.split(',').filter(|run| !run.is_empty()) {
+        runs.push(run(other)?);
+    }
+    runs.sort();
+    let payload = read(&uuid, record.deadline, record.payload).map_err(|error| error.to_string())?;
+    let until = instant(record.until);
+    let lease = Lease { uuid, fence: record.fence, worker: worker.clone(), until };
+    Ok(Claimed { payload, lease, starts: record.starts, owner, runs })
 }

@@ -115,8 +115,8 @@ async fn names_that_lead_elsewhere_stay_in_their_folder() {
         let place = s3.place(&bucket, "some/place");
         let in_store = crate::ports(&zoom.base, &api, Fingerprint::Record, &place, &contacts).await;
         // The object store of the tests keeps files beside its objects whose names would be too long.
-        let stores = if uuid == EVIL { vec![&zoom.ports, &in_store] } else { vec![&zoom.ports] };
-        for ports in stores {
+        let both = if uuid == EVIL { vec![&zoom.ports, &in_store] } else { vec![&zoom.ports] };
+        for ports in both {
             let ended = crate::recover(ports, uuid, 1).await.unwrap();
             assert_eq!((ended.outcome, ended.files), (Outcome::Recovered, 5));
             let manifest = ports.buffer.manifest(&zoom.meeting()).await.unwrap().unwrap().manifest;
