@@ -112,8 +112,7 @@ pub(super) async fn open_queue(loaded: &Loaded) -> Result<Queue, Failure> {
 async fn operator(loaded: &Loaded, by: Option<String>) -> Result<Operator, Failure> {
     let config = &loaded.config;
     let queue = open_queue(loaded).await?;
-    // Only what is there is written to: a buffer that nobody has made is not the one of the run.
-    let buffer = Buffer::open_to_read(&config.buffer).await?;
+    let buffer = Buffer::open(&config.buffer).await?;
     let evidence = Evidence::new(buffer, WorkerId::new().as_str(), config.evidence.key.clone());
     let asker = Asker { by: who(by), client: String::new(), request_id: String::new() };
     Ok(Operator { queue, evidence, asker })

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use recapture_core::buffer::conformance::server::S3Server;
 use recapture_simulator::Scenario;
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::expectation::{assert_balanced, sha256_of};
 use crate::harness::{Bench, plain, walk};
@@ -43,7 +44,7 @@ async fn everything_that_works_on_a_folder_works_on_an_object_store() {
     let checked = &object["checked"];
     assert_eq!((&checked["writers"], &checked["seals"]), (&3.into(), &3.into()), "{object}");
     assert_eq!((&checked["meetings"], &checked["files"]), (&12.into(), &36.into()), "{object}");
-    assert_eq!(object["notes"], serde_json::json!([]), "every line is sealed");
+    assert_eq!(object["notes"], json!([]), "every line is sealed");
     for (format, words) in [("csv", "meeting,"), ("html", "<h2>Coverage</h2>"), ("json", "\"recovered\": 12")]
     {
         let report = bench.run(&["report", &run, "--format", format]).await.exits(0).stdout;
@@ -134,18 +135,19 @@ async fn damage_in_an_object_store_is_found() {
         }
         let found = bench.run(&["verify", "--json"]).await.exits(4).object();
         std::fs::write(path, whole).unwrap();
-        found["findings"][0]["fault"].as_str().unwrap().to_owned()
+        let faults = found["findings"].as_array().unwrap().iter().map(|finding| finding["fault"].clone());
+        faults.collect::<Vec<_>>()
     };
     let flipped = |mut bytes: Vec<u8>| {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         Some(bytes)
     };
-    assert_eq!(fault(&file, &flipped).await, "file_changed");
-    assert_eq!(fault(&file, &|_| None).await, "file_lacking");
+    assert!(fault(&file, &flipped).await.contains(&json!("file_changed")));
+    assert!(fault(&file, &|_| None).await.contains(&json!("file_lacking")));
     assert!(segments.len() > 2, "{segments:?}");
-    assert_eq!(fault(&segments[0], &|_| None).await, "line_broken");
-    assert_eq!(fault(&segments[1], &flipped).await, "line_broken");
-    assert_eq!(fault(segments.last().unwrap(), &|_| None).await, "lines_lacking");
+    assert!(fault(&segments[0], &|_| None).await.contains(&json!("line_broken")));
+    assert!(fault(&segments[1], &flipped).await.contains(&json!("line_broken")));
+    assert!(fault(segments.last().unwrap(), &|_| None).await.contains(&json!("lines_lacking")));
     bench.run(&["verify"]).await.exits(0);
 }
