@@ -62,8 +62,9 @@ async fn a_producer_waits_out_refusals_and_outages() {
     redis.killed().await;
     producer.says("waiting for the queue; the recovery goes on by itself").await;
     redis.restarted().await;
-    producer.says("the queue is back").await;
     let worker = bench.spawn(&["worker"]);
+    // It is told once there is room as well.
+    producer.says("the queue is back").await;
 
     let run = producer.end().await.exits(0);
 

@@ -27,7 +27,6 @@ const FOLDER: [&str; 17] = [
     "lines-durable:3",
     "answer-part",
     "answer-renamed",
-    "answer-renamed:2",
 ];
 
 const OBJECTS: [&str; 16] = [
@@ -78,9 +77,11 @@ async fn in_an_object_store() {
             let mut scenario = plain(2);
             (scenario.files[0].min_size, scenario.files[0].max_size) = (11 << 20, 11 << 20);
             dies_and_mends(point, Bench::start_on_s3(scenario, &server).await).await;
-            // One whose id was never noted nobody can find; it holds nothing.
+            // One whose id was never noted nobody can find; it holds nothing. The large file's may be just there when a small
+            // one is put.
             let unfinished = server.unfinished_uploads().len();
-            assert!(unfinished == 0 || point == "upload-begun", "{point}: {unfinished} are left");
+            let may_be_left = ["upload-begun", "before-put"].contains(&point);
+            assert!(unfinished <= usize::from(may_be_left), "{point}: {unfinished} are left");
         })
         .await;
 }

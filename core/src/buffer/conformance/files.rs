@@ -133,6 +133,8 @@ pub async fn what_is_given_up_leaves_nothing(place: &config::Buffer) {
 async fn assert_nothing_but(place: &config::Buffer, files: usize) {
     let buffer = open(place).await;
     let nothing_named = manifest("w", &[]);
-    let is_empty = buffer.remove(&folder(), &nothing_named, &ManifestVersion::NONE).await.expect("removed");
+    let stands = buffer.manifest(&folder()).await.expect("read");
+    let version = stands.map_or(ManifestVersion::NONE, |stands| stands.version);
+    let is_empty = buffer.remove(&folder(), &nothing_named, &version).await.expect("removed");
     assert_eq!(is_empty, files == 0, "something is left");
 }
