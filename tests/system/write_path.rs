@@ -10,7 +10,7 @@ use crate::harness::{Bench, Process, plain, walk};
 const BOTH: [&str; 4] = ["before-registration", "registered", "end-recorded", "settled"];
 
 /// The first manifest of a meeting is written where none is, its second replaces that; `:2` is the second.
-const FOLDER: [&str; 17] = [
+const FOLDER: [&str; 16] = [
     "part-created",
     "body",
     "before-fsync",
