@@ -194,7 +194,7 @@ async fn a_run_is_watched_a_line_at_a_time_or_in_one_place() {
 /// What goes wrong scrolls by above the bars, which stay whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_scroll_by_above_the_bars() {
-    let mut bench = Bench::start(plain(6)).await;
+    let bench = Bench::start(plain(6)).await;
     bench.simulator.set_faults(Faults { server_error: 1.0, ..Faults::default() });
     let uuid = bench.simulator.truth().next().unwrap().uuid;
     let shown = Process::spawn(on_a_terminal(&bench, &["recover", "--meeting", &uuid]));

@@ -313,11 +313,15 @@ impl Process {
 
     /// The same, for what is said from now on.
     pub(crate) async fn says(&mut self, words: &str) {
-        let now = self.said.text.lock().unwrap().len();
-        self.said_after(now, words).await;
+        self.said_after(self.said_so_far(), words).await;
     }
 
-    async fn said_after(&mut self, from: usize, words: &str) {
+    /// How much it has said, for what comes after.
+    pub(crate) fn said_so_far(&self) -> usize {
+        self.said.text.lock().unwrap().len()
+    }
+
+    pub(crate) async fn said_after(&mut self, from: usize, words: &str) {
         loop {
             if self.said.text.lock().unwrap()[from..].contains(words) {
                 return;

@@ -52,19 +52,20 @@ async fn a_producer_waits_out_refusals_and_outages() {
         producer.until(tokio::task::yield_now()).await;
     }
     redis.tell(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
-    producer.says("cannot be written").await;
+    producer.said("cannot be written").await;
     redis.tell(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
-    producer.says("the queue is back").await;
+    producer.said("the queue is back").await;
 
     while redis.unfinished().await < 500 {
         producer.until(tokio::task::yield_now()).await;
     }
+    let before = producer.said_so_far();
     redis.killed().await;
-    producer.says("waiting for the queue; the recovery goes on by itself").await;
+    producer.said_after(before, "waiting for the queue; the recovery goes on by itself").await;
     redis.restarted().await;
     let worker = bench.spawn(&["worker"]);
     // It is told once there is room as well.
-    producer.says("the queue is back").await;
+    producer.said_after(before, "the queue is back").await;
 
     let run = producer.end().await.exits(0);
 

@@ -71,7 +71,7 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 
 /// A request that meets a broken connection or a busy store is sent again this often, within [`RETRY_WITHIN`]; what lasts
 /// longer is for `workers/src/disposition.rs` to decide. Without it a single reset would cost gigabytes of an upload.
-const RETRIES: usize = 4;
+const RETRIES: usize = 6;
 const RETRY_WITHIN: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 

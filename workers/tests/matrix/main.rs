@@ -82,7 +82,7 @@ async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
             let expected = expected(server.case(number), script);
             (found != expected).then(|| format!("{script:?}:\n  found    {found:?}\n  expected {expected:?}"))
         })
-        .buffer_unordered(128)
+        .buffer_unordered(32)
         .filter_map(std::future::ready)
         .collect()
         .await;
@@ -193,8 +193,8 @@ async fn ports(
         "zoom.limits.light=1000".to_owned(),
         "zoom.limits.medium=1000".to_owned(),
         "zoom.limits.heavy=1000".to_owned(),
-        "zoom.stall_timeout=300ms".to_owned(),
-        "zoom.request_timeout=1s".to_owned(),
+        "zoom.stall_timeout=500ms".to_owned(),
+        "zoom.request_timeout=5s".to_owned(),
         format!("contacts.url=sqlite://{}", contacts.display()),
     ];
     let loaded = Config::load(&Sources { flags: flags.to_vec(), ..Sources::default() }).unwrap();
