@@ -71,7 +71,9 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 
 /// A request that meets a broken connection or a busy store is sent again this often, within [`RETRY_WITHIN`]; what lasts
 /// longer is for `workers/src/disposition.rs` to decide. Without it a single reset would cost gigabytes of an upload.
-const RETRIES: usize = 6;
+const RETRIES: usize = 4;
+/// The store's own client spreads its pauses by chance, a tenth of a second and little more each.
+const RETRIES_OF_CLIENT: usize = 40;
 const RETRY_WITHIN: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -105,8 +107,11 @@ impl ObjectBuffer {
             .with_connect_timeout(Duration::from_secs(10))
             .with_timeout_disabled()
             .with_read_timeout(SILENCE);
-        let retry =
-            RetryConfig { max_retries: RETRIES, retry_timeout: RETRY_WITHIN, ..RetryConfig::default() };
+        let retry = RetryConfig {
+            max_retries: RETRIES_OF_CLIENT,
+            retry_timeout: RETRY_WITHIN,
+            ..RetryConfig::default()
+        };
         let mut builder = builder
             .with_bucket_name(&place.bucket)
             .with_region(&place.region)

@@ -44,9 +44,10 @@ pub(crate) fn expected_of_file(fault: Fault, always: bool, size: u64) -> Outcome
             ended("truncated", STARTS, four, u64::from(STARTS) * (size * quarter / 4))
         }
         (Fault::Stall, true) => ended("stalled", STARTS, four, u64::from(STARTS) * (size / 2)),
-        // Each time three new tokens are refused as well.
-        (Fault::Status(401), true) => ended("unauthorized", 1, 4, 0),
-        (Fault::Reset, true) => ended("network", STARTS, four, 0),
+        // New tokens and new addresses are refused as well.
+        (Fault::Status(401), true) => ended("unauthorized", STARTS, 18, 0),
+        // The head of the answer came.
+        (Fault::Reset, true) => ended("truncated", STARTS, four, 0),
         (Fault::RedirectLoop, _) => ended("foreign_host", 1, 6, 0),
         (Fault::ForeignHost | Fault::Downgrade | Fault::PrivateHost | Fault::PrivateName, _) => {
             ended("foreign_host", 1, 1, 0)
