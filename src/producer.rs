@@ -46,7 +46,7 @@ use recapture_core::run::{Counts, Mode, RunId, Tally, Unproven};
 use recapture_core::trace::{self, Detected};
 use recapture_core::zoom::{Zoom, ZoomError};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use asked::enumerate_asked;
 pub use enumerate::{Look, SliceEnd, Sweep, enumerate};
@@ -264,7 +264,8 @@ where
             }
             done => {
                 if told {
-                    info!("the queue is back");
+                    // As loud as what it ends.
+                    warn!("the queue is back");
                 }
                 return done;
             }
