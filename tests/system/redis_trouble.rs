@@ -1,6 +1,6 @@
 //! A Redis that is full, and a meeting that kills whoever takes it up.
 
-use recapture_simulator::{Faults, FileSpec};
+use recapture_simulator::FileSpec;
 use rustix::process::Signal;
 use tokio::process::Command;
 
