@@ -152,7 +152,14 @@ impl Source {
         let (mut trouble, mut unexplained) = (Trouble::default(), Unexplained::default());
         while !self.stop.is_cancelled() {
             // Never cancelled half-way: a call that was sent may have leased jobs.
-            let attempt = match self.desk.order().await {
+            let ordered = self.desk.order().await;
+            if ordered.is_ok() {
+                // Said before the wait for work, which in a quiet pool has no end.
+                trouble.over("the queue can be reached again");
+                unexplained = Unexplained::default();
+                self.trouble.send_if_modified(|told| told.take().is_some());
+            }
+            let attempt = match ordered {
                 Ok(jobs) if jobs.is_empty() => {
                     match self.stop.run_until_cancelled(self.queue.wait_for_work()).await {
                         Some(waited) => waited.map(|()| Vec::new()),
@@ -162,14 +169,8 @@ impl Source {
                 attempt => attempt,
             };
             match attempt {
-                Ok(jobs) => {
-                    trouble.over("the queue can be reached again");
-                    unexplained = Unexplained::default();
-                    self.trouble.send_if_modified(|told| told.take().is_some());
-                    if !jobs.is_empty() {
-                        return self.unless_stopped(jobs).await;
-                    }
-                }
+                Ok(jobs) if jobs.is_empty() => {}
+                Ok(jobs) => return self.unless_stopped(jobs).await,
                 Err(error) if error.is_transient() && !unexplained.stays(&error) => {
                     self.trouble.send_replace(Some(error.to_string()));
                     let pause = trouble.pause(&error, "the queue cannot be reached");
