@@ -106,7 +106,8 @@ const LOST: [&str; 2] =
 /// What whoever takes the work over says.
 const ABANDONED: [&str; 1] = ["a job was abandoned: its worker stopped renewing the lease"];
 /// The only errors of those that cannot reach a service.
-const UNREACHABLE: [&str; 2] = ["a job was not settled", "the pool halts"];
+const UNREACHABLE: [&str; 3] =
+    ["a job was not settled", "the pool halts", "the contact database or its service cannot be reached"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_may_restart_under_load() {

@@ -1,6 +1,6 @@
 //! A Redis that is full, and a meeting that kills whoever takes it up.
 
-use recapture_simulator::FileSpec;
+use recapture_simulator::{Faults, FileSpec};
 use rustix::process::Signal;
 use tokio::process::Command;
 
@@ -37,6 +37,41 @@ async fn a_full_redis_is_waited_for_while_workers_go_on() {
         worker.signal(Signal::TERM);
         worker.end().await.exits(0);
     }
+}
+
+/// A producer outlives a Redis that takes no writes, and one that is killed while the producer waits for room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_waits_out_refusals_and_outages() {
+    let mut redis = RedisServer::start().await;
+    let mut bench = bench(tiny(900), &redis).await;
+    // Of three pages with 300 meetings each the last one waits.
+    bench.set("queue.high_water", "500");
+    bench.simulator.set_faults(Faults { latency_ms: 500, ..Faults::default() });
+    let mut producer = bench.spawn_recovery();
+    while redis.unfinished().await == 0 {
+        producer.until(tokio::task::yield_now()).await;
+    }
+    redis.tell(&["CONFIG", "SET", "min-replicas-to-write", "1"]).await;
+    producer.said("cannot be written").await;
+    redis.tell(&["CONFIG", "SET", "min-replicas-to-write", "0"]).await;
+    producer.said("the queue is back").await;
+
+    while redis.unfinished().await < 500 {
+        producer.until(tokio::task::yield_now()).await;
+    }
+    let before = producer.said_so_far();
+    redis.killed().await;
+    producer.said_after(before, "waiting for the queue").await;
+    redis.restarted().await;
+    bench.simulator.set_faults(Faults::default());
+    let worker = bench.spawn(&["worker"]);
+
+    let run = producer.end().await.exits(0);
+
+    assert_eq!(run.counts(), bench.expected_counts());
+    bench.assert_all_recovered();
+    worker.signal(Signal::TERM);
+    worker.end().await.exits(0);
 }
 
 /// A worker that may write no file beyond half a megabyte is killed by the system when it does: by SIGXFSZ, in the middle
