@@ -34,8 +34,7 @@ async fn the_demo_recovers_everything_as_the_readme_says() {
     assert_eq!((&run["reconciled"], &run["state"]), (&Value::from(true), &Value::from("completed")));
     let recovered = run["counts"]["recovered"].to_string();
     assert!(figures.contains(&recovered), "the figures are printed");
-    // On a machine that is busy the contact database may not give a connection in time: the worker asks again.
-    composition.assert_no_errors_but(&["no connection within"]);
+    composition.assert_no_errors_but(&[]);
 
     // Ctrl-C, as somebody at the terminal does: all of them end by themselves.
     let services = ["worker", "control", "das", "redis", "postgres", "simulator"];

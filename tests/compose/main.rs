@@ -113,7 +113,8 @@ const UNREACHABLE: [&str; 3] =
 async fn every_service_may_restart_under_load() {
     needs_an_engine();
     let composition = Composition::up("restart", 1500, 4).await;
-    composition.set_latency(100).await;
+    // So slow that the last restart still finds it at work.
+    composition.set_latency(400).await;
     let run = composition.ask_for_a_recovery().await;
 
     for (service, after) in [("redis", 150), ("postgres", 500), ("das", 900), ("control", 1200)] {

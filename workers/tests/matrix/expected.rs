@@ -56,91 +56,57 @@ pub(crate) fn expected_of_file(fault: Fault, always: bool, size: u64) -> Outcome
     }
 }
 
+/// What may happen once to whatever is asked for.
+const ONCE: [Fault; 15] = [
+    Fault::Reset,
+    Fault::Status(429),
+    Fault::Status(500),
+    Fault::Status(401),
+    Fault::Cut(1),
+    Fault::Cut(2),
+    Fault::Cut(3),
+    Fault::Cut(4),
+    Fault::Stall,
+    Fault::Short,
+    Fault::Long,
+    Fault::Html,
+    Fault::Empty,
+    Fault::Corrupt,
+    Fault::Expired,
+];
+
+/// And each time.
+const ALWAYS: [Fault; 15] = [
+    Fault::Refuse,
+    Fault::Reset,
+    Fault::Status(429),
+    Fault::Status(500),
+    Fault::Status(401),
+    Fault::Short,
+    Fault::Long,
+    Fault::Html,
+    Fault::Empty,
+    Fault::Corrupt,
+    Fault::Expired,
+    Fault::RedirectLoop,
+    Fault::ForeignHost,
+    Fault::PrivateHost,
+    Fault::Downgrade,
+];
+
 pub(crate) fn of_files() -> Vec<(Fault, bool)> {
-    let once = [
-        Fault::Refuse,
-        Fault::Reset,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Cut(1),
-        Fault::Cut(2),
-        Fault::Cut(3),
-        Fault::Cut(4),
-        Fault::Stall,
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Empty,
-        Fault::Corrupt,
-        Fault::Expired,
-    ];
-    let always = [
-        Fault::Refuse,
-        Fault::Reset,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Cut(1),
-        Fault::Cut(3),
-        Fault::Stall,
-        Fault::Empty,
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Corrupt,
-        Fault::Expired,
-        Fault::RedirectLoop,
-        Fault::ForeignHost,
-        Fault::PrivateHost,
-        Fault::PrivateName,
-        Fault::Downgrade,
-    ];
-    once.into_iter()
-        .map(|fault| (fault, false))
-        .chain(always.into_iter().map(|fault| (fault, true)))
-        .collect()
+    with(&[Fault::Refuse], &[Fault::Cut(1), Fault::Cut(3), Fault::Stall, Fault::PrivateName])
 }
 
 /// Of the metadata and the listing: answers in JSON, which are asked for again as a whole.
 pub(crate) fn of_answers() -> Vec<(Fault, bool)> {
-    let once = [
-        Fault::Reset,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Cut(1),
-        Fault::Cut(2),
-        Fault::Cut(3),
-        Fault::Cut(4),
-        Fault::Stall,
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Empty,
-        Fault::Corrupt,
-        Fault::Expired,
-    ];
-    let always = [
-        Fault::Refuse,
-        Fault::Reset,
-        Fault::Cut(2),
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(401),
-        Fault::Short,
-        Fault::Long,
-        Fault::Html,
-        Fault::Empty,
-        Fault::Corrupt,
-        Fault::Expired,
-        Fault::RedirectLoop,
-        Fault::ForeignHost,
-        Fault::PrivateHost,
-        Fault::Downgrade,
-    ];
-    let once = once.into_iter().map(|fault| (fault, false));
-    once.chain(always.into_iter().map(|fault| (fault, true))).collect()
+    with(&[], &[Fault::Cut(2)])
+}
+
+fn with(once: &[Fault], always: &[Fault]) -> Vec<(Fault, bool)> {
+    let each =
+        |faults: &[Fault], always| faults.iter().map(move |fault| (*fault, always)).collect::<Vec<_>>();
+    [each(once, false), each(&ONCE, false), each(always, true), each(&ALWAYS, true)].concat()
 }
 
 /// What has to come of an answer in JSON of `size` bytes. The listing's own patience is the producer's; here each of its

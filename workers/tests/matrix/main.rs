@@ -193,7 +193,7 @@ async fn ports(
         "zoom.limits.light=1000".to_owned(),
         "zoom.limits.medium=1000".to_owned(),
         "zoom.limits.heavy=1000".to_owned(),
-        "zoom.stall_timeout=500ms".to_owned(),
+        "zoom.stall_timeout=1s".to_owned(),
         "zoom.request_timeout=5s".to_owned(),
         format!("contacts.url=sqlite://{}", contacts.display()),
     ];
