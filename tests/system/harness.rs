@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use recapture_core::buffer::conformance::server::S3Server;
 use recapture_simulator::{FileSpec, Scenario, Simulator};
@@ -252,6 +253,9 @@ pub(crate) struct Process {
     stderr: JoinHandle<()>,
 }
 
+/// What has not come after this long never comes: a test that would hang says what it waits for instead.
+const NEVER: Duration = Duration::from_secs(300);
+
 /// What came on stderr so far.
 #[derive(Default)]
 struct Said {
@@ -311,26 +315,20 @@ impl Process {
         self.said_after(0, words).await;
     }
 
-    /// The same, for what is said from now on.
-    pub(crate) async fn says(&mut self, words: &str) {
-        self.said_after(self.said_so_far(), words).await;
-    }
-
-    /// How much it has said, for what comes after.
+    /// How much it has said, to be asked before what it is to answer.
     pub(crate) fn said_so_far(&self) -> usize {
         self.said.text.lock().unwrap().len()
     }
 
+    /// Returns once stderr has held the words after that much.
     pub(crate) async fn said_after(&mut self, from: usize, words: &str) {
-        loop {
-            if self.said.text.lock().unwrap()[from..].contains(words) {
-                return;
+        let said = Arc::clone(&self.said);
+        let hears = async {
+            while !said.text.lock().unwrap()[from..].contains(words) {
+                said.more.notified().await;
             }
-            tokio::select! {
-                () = self.said.more.notified() => {}
-                status = self.child.wait() => panic!("ended ({status:?}) without saying '{words}'"),
-            }
-        }
+        };
+        self.until_or(hears, words).await;
     }
 
     /// The first line on stderr that holds the words.
@@ -342,13 +340,17 @@ impl Process {
 
     /// Waits for an event that has to come while the process lives.
     pub(crate) async fn until<T>(&mut self, event: impl Future<Output = T>) -> T {
-        tokio::select! {
+        self.until_or(event, "what was waited for").await
+    }
+
+    async fn until_or<T>(&mut self, event: impl Future<Output = T>, what: &str) -> T {
+        let why = tokio::select! {
             biased;
-            done = event => done,
-            status = self.child.wait() => {
-                panic!("ended ({status:?}) before what was waited for: {}", self.said.text.lock().unwrap())
-            }
-        }
+            done = event => return done,
+            status = self.child.wait() => format!("ended ({status:?}) before '{what}'"),
+            () = tokio::time::sleep(NEVER) => format!("'{what}' does not come"),
+        };
+        panic!("{why}; stderr: {}", self.said.text.lock().unwrap())
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
@@ -369,7 +371,10 @@ impl Process {
     }
 
     pub(crate) async fn end(mut self) -> Finished {
-        let status = self.child.wait().await.unwrap();
+        let Ok(status) = tokio::time::timeout(NEVER, self.child.wait()).await else {
+            panic!("it does not end; stderr: {}", self.said.text.lock().unwrap())
+        };
+        let status = status.unwrap();
         let stdout = self.stdout.await.unwrap();
         self.stderr.await.unwrap();
         let stderr = std::mem::take(&mut *self.said.text.lock().unwrap());

@@ -7,15 +7,16 @@ use crate::serving::Service;
 
 /// Turned up, not touched by a fault, and turned down; with what such a process says at `debug` alone.
 async fn is_turned_up_and_down(bench: &mut Bench, process: &mut Process) {
-    bench.set("log.level", &text("debug"));
-    process.signal(Signal::HUP);
-    process.says("log.level was read anew").await;
-    bench.set("log.level", &text("loud"));
-    process.signal(Signal::HUP);
-    process.says("log.level stays what it is").await;
-    bench.set("log.level", &text("recapture_core::telemetry=info,off"));
-    process.signal(Signal::HUP);
-    process.says("log.level was read anew").await;
+    for (level, answer) in [
+        ("debug", "log.level was read anew"),
+        ("loud", "log.level stays what it is"),
+        ("recapture_core::telemetry=info,off", "log.level was read anew"),
+    ] {
+        bench.set("log.level", &text(level));
+        let so_far = process.said_so_far();
+        process.signal(Signal::HUP);
+        process.said_after(so_far, answer).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -88,8 +88,8 @@ async fn a_retry_by_meeting_by_reason_and_of_all_says_who_and_what_it_takes_up()
 /// Some files of a meeting came, others did not: a retry fetches the others alone, and the evidence told of both.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_fetches_only_what_lacks() {
-    let mut bench = Bench::start(plain(8)).await;
-    let run = failed(&mut bench, 0.9).await;
+    let mut bench = Bench::start(plain(24)).await;
+    let run = failed(&mut bench, 0.5).await;
     let stored = bench.final_files();
     let ended = bench.lines(&run, "ended");
     let in_failed: BTreeSet<&str> = ended

@@ -73,8 +73,9 @@ async fn a_redis_that_is_killed_and_frozen_costs_nothing() {
     // Frozen until a call has found no answer, which takes longer than a lease: the workers lose what they hold, and
     // get it back when Redis is there again.
     let (mut first, second) = two(workers);
+    let so_far = first.said_so_far();
     redis.signal(Signal::STOP);
-    first.says("cannot be ").await;
+    first.said_after(so_far, "cannot be ").await;
     redis.signal(Signal::CONT);
 
     let run = producer.end().await.exits(0);

@@ -87,8 +87,9 @@ async fn delays_half_closed_and_stuck_connections_cost_nothing_but_time() {
         }
         if round == 0 {
             // Until a call has found no answer: a connection that stands and is of no use is given up.
+            let so_far = workers[0].said_so_far();
             proxy.set(Weather::Stuck);
-            workers[0].says("cannot be ").await;
+            workers[0].said_after(so_far, "cannot be ").await;
             proxy.set(Weather::Fair);
         }
     }
