@@ -19,11 +19,13 @@ async fn schemathesis_finds_nothing_off_the_document() {
     open.stopped().await;
     bench.set("server.token", &text(TOKEN)).set("server.viewer_token", &text(VIEWER));
     let guarded = Service::start(&mut bench).await;
-    schemathesis(&guarded, Some(TOKEN), "25", &[]).await;
     // What is in order is refused all the same to who may not have it.
     let refused = ["--exclude-checks", "positive_data_acceptance"];
-    schemathesis(&guarded, Some(VIEWER), "8", &refused).await;
-    schemathesis(&guarded, None, "4", &refused).await;
+    tokio::join!(
+        schemathesis(&guarded, Some(TOKEN), "25", &[]),
+        schemathesis(&guarded, Some(VIEWER), "8", &refused),
+        schemathesis(&guarded, None, "4", &refused),
+    );
     let runs = recapture_core::http::client().unwrap().get(format!("{}/v1/recoveries?limit=1", guarded.url));
     assert_eq!(runs.send().await.unwrap().status(), 401);
     guarded.stopped().await;

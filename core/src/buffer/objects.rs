@@ -74,7 +74,7 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 const RETRIES: usize = 4;
 /// The store's own client spreads its pauses by chance, a tenth of a second and little more each.
 const RETRIES_OF_CLIENT: usize = 40;
-const RETRY_WITHIN: Duration = Duration::from_secs(20);
+const RETRY_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a store may be silent.
