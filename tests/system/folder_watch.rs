@@ -26,7 +26,7 @@ fn list(bench: &Bench, range: std::ops::Range<usize>) -> String {
 
 impl Bench {
     /// Returns once a file has been moved with its results.
-    async fn moved(&self, name: &str) {
+    pub(crate) async fn moved(&self, name: &str) {
         while !self.processed(name).exists() || self.new_files().join(name).exists() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }

@@ -320,6 +320,12 @@ impl Process {
         self.said.text.lock().unwrap().len()
     }
 
+    /// Tells how often it has said something, also while it is waited for.
+    pub(crate) fn ear(&self) -> impl Fn(&str) -> usize + use<> {
+        let said = Arc::clone(&self.said);
+        move |words| said.text.lock().unwrap().matches(words).count()
+    }
+
     /// Returns once stderr has held the words after that much.
     pub(crate) async fn said_after(&mut self, from: usize, words: &str) {
         let said = Arc::clone(&self.said);
