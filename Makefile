@@ -56,5 +56,5 @@ check: ## Formatting, lints, documentation, licences: what CI checks beside the 
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo fmt --manifest-path bench/Cargo.toml --check
 	cargo clippy --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --document-private-items
 	cargo deny --all-features check bans licenses sources

@@ -32,9 +32,10 @@ use crate::trigger::csv::{self, CsvError, Inbox, InboxError};
   recapture recover --meeting '/aB3dE//gHiJkL4mNoPqRg==' --meeting 864-1234-5678
   recapture recover --csv data/csv
   recapture recover --automatic")]
+#[command(group(clap::ArgGroup::new("what").args(["from", "last", "meetings", "csv", "automatic"]).required(true).multiple(true)))]
 pub(super) struct Arguments {
     /// Begin of the period (UTC), inclusive: 2026-10-01 or 2026-10-01T08:00:00Z
-    #[arg(long, value_name = "T", value_parser = instant, required_unless_present_any = ["last", "meetings", "csv", "automatic"], requires = "to")]
+    #[arg(long, value_name = "T", value_parser = instant, requires = "to")]
     pub(super) from: Option<DateTime<Utc>>,
     /// End of the period (UTC), exclusive
     #[arg(long, value_name = "T", value_parser = instant, requires = "from")]

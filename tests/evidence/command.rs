@@ -74,6 +74,11 @@ fn what_cannot_be_looked_at_exits_1() {
         let output =
             command.env_clear().arg("verify").args(arguments).args(["--set", &buffer_is]).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains(if arguments.is_empty() { "there is no capture buffer at " } else { "01M81Y1E" }),
+            "{said}"
+        );
         assert!(!copy.path("nowhere").exists());
     }
 }

@@ -112,7 +112,7 @@ async fn arguments_and_settings_that_make_no_sense() {
         (&["--last", "a week"], "write a whole number and a unit: 30s, 5m, 24h, 7d, 2w"),
         (&["--from", "yesterday", "--to", "2026-02-03"], "write 2026-10-01T00:00:00Z, or 2026-10-01"),
         (&["--from", "2026-02-03"], "--to"),
-        (&[], "--from"),
+        (&[], "--from <T>|--last <LENGTH>|--meeting <ID>...|--csv <FILE|DIR>|--automatic"),
     ];
     for (arguments, words) in wrong {
         recover_with(&bench, arguments).await.exits(2).tells(&[words]);

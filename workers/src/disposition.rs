@@ -110,7 +110,7 @@ fn of_download(error: &DownloadError) -> Disposition {
 fn of_buffer(error: &BufferError) -> Disposition {
     match error {
         BufferError::Full { .. } => NoRoom,
-        BufferError::Unwritable { .. } | BufferError::Refused { .. } => Halt,
+        BufferError::Unwritable { .. } | BufferError::Absent { .. } | BufferError::Refused { .. } => Halt,
         // Without the store no meeting can be kept, and often it is back in a moment.
         BufferError::Unreachable { .. } => Outage { not_before: None },
         BufferError::Failed { .. } => RETRY,

@@ -57,6 +57,7 @@ fn buffer_errors() -> Vec<BufferError> {
     vec![
         BufferError::Full { path: text(), detail: text() },
         BufferError::Unwritable { path: text(), detail: text() },
+        BufferError::Absent { path: text() },
         BufferError::Failed { path: text(), detail: text() },
         BufferError::Unreachable { path: text(), detail: text() },
         BufferError::Refused { path: text(), detail: text() },
@@ -112,6 +113,7 @@ fn what(error: &StepError) -> &'static str {
         StepError::Buffer(error) => match error {
             BufferError::Full { .. } => "The buffer has no room",
             BufferError::Unwritable { .. } => "The buffer cannot be written",
+            BufferError::Absent { .. } => "There is no buffer, and somebody wants to read it",
             BufferError::Failed { .. } => "The buffer's disk failed",
             BufferError::Unreachable { .. } => "The buffer's object store is away, or too busy",
             BufferError::Refused { .. } => "The buffer's object store refuses us",

@@ -15,6 +15,9 @@ pub enum BufferError {
         "the capture buffer cannot be written: {path}: {detail}. Check that the folder exists, is a folder, and belongs to this user"
     )]
     Unwritable { path: String, detail: String },
+    /// Somebody wants to read it.
+    #[error("there is no capture buffer at {path}; the first recovery makes one. Is buffer.url right?")]
+    Absent { path: String },
     #[error("the capture buffer failed: {path}: {detail}")]
     Failed { path: String, detail: String },
     /// The object store gave no answer, or an answer that it is not able to serve now.
@@ -54,6 +57,7 @@ impl BufferError {
         let reason = match self {
             Self::Full { .. } => Reason::BufferFull,
             Self::Unwritable { .. }
+            | Self::Absent { .. }
             | Self::Failed { .. }
             | Self::Unreachable { .. }
             | Self::Refused { .. }

@@ -57,8 +57,15 @@ impl FolderBuffer {
     pub(super) async fn open_to_read(root: PathBuf) -> Result<Self, BufferError> {
         let buffer = Self { root, nonce: fastrand::u64(..), promised: Promised::default() };
         let root = buffer.root.clone();
-        blocking(&buffer.root, move || std::fs::read_dir(root).map(drop)).await?;
-        Ok(buffer)
+        let there = blocking(&buffer.root, move || match std::fs::read_dir(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            read => read.map(|_| true),
+        });
+        if there.await? {
+            Ok(buffer)
+        } else {
+            Err(BufferError::Absent { path: buffer.root.display().to_string() })
+        }
     }
 
     pub(super) fn root(&self) -> &Path {

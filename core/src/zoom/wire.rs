@@ -193,7 +193,8 @@ fn into_meeting(wire: WireMeeting, raw: serde_json::Value) -> Result<Meeting, St
     let uuid = MeetingUuid::parse(&uuid).map_err(|error| error.to_string())?;
     let breakout = wire.is_breakout_room.flag();
     let duration_minutes = wire.duration.count();
-    let duration = wire.duration_in_second.count().or(duration_minutes.map(|minutes| minutes * 60));
+    let duration =
+        wire.duration_in_second.count().or(duration_minutes.and_then(|minutes| minutes.checked_mul(60)));
     let recording_count = wire.recording_count.count();
     let (entries, attachments) = (wire.archive_files.items, wire.physical_files.items);
     let (listed, shared) = (entries.len() as u64, attachments.len() as u64);
@@ -242,7 +243,12 @@ fn into_file(wire: WireFile) -> Option<ArchiveFile> {
     Some(ArchiveFile {
         id: wire.id.text()?,
         file_type: wire.file_type.text().unwrap_or_default(),
-        extension: wire.file_extension.text().unwrap_or_default().to_ascii_lowercase(),
+        extension: wire
+            .file_extension
+            .text()
+            .unwrap_or_default()
+            .trim_start_matches('.')
+            .to_ascii_lowercase(),
         size: wire.file_size.count(),
         state,
         download_url: wire.download_url.text(),
