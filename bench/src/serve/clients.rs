@@ -33,6 +33,9 @@ pub(crate) async fn look_on(
     streams: u32,
     long: Duration,
 ) -> Result<Seen, Fault> {
+    // Made before anybody asks: each reads the machine's certificates, which takes some milliseconds, and who asks meanwhile
+    // would be answered late by this process.
+    let made = (0..clients + streams).map(client).collect::<Result<Vec<_>, _>>()?;
     let until = Instant::now() + long;
     let paths = [
         ("`GET /v1/recoveries`", format!("{url}/v1/recoveries")),
@@ -42,8 +45,10 @@ pub(crate) async fn look_on(
         ("`GET /v1/workers`", format!("{url}/v1/workers")),
         ("the dashboard's page of the run", format!("{url}/runs/{run}")),
     ];
-    let polling = join_all((0..clients).map(|number| poll(number, clients, &paths, until)));
-    let listening = join_all((clients..clients + streams).map(|number| listen(number, url, until)));
+    let (pollers, listeners) = made.split_at(clients as usize);
+    let polling =
+        join_all((0..).zip(pollers).map(|(number, client)| poll(client, number, clients, &paths, until)));
+    let listening = join_all(listeners.iter().map(|client| listen(client, url, until)));
     let (polled, listened) = tokio::join!(polling, listening);
     let mut seen = Seen::default();
     for answers in polled {
@@ -72,12 +77,12 @@ fn client(number: u32) -> Result<reqwest::Client, Fault> {
 type Answer = (&'static str, Duration, bool);
 
 async fn poll(
+    client: &reqwest::Client,
     number: u32,
     of: u32,
     paths: &[(&'static str, String)],
     until: Instant,
 ) -> Result<Vec<Answer>, Fault> {
-    let client = client(number)?;
     // Evenly over the second, as strangers come.
     let first = Instant::now() + EVERY * number / of;
     let mut turn = interval_at(first.into(), EVERY);
@@ -98,8 +103,8 @@ async fn poll(
 }
 
 /// The events that came, and whether the stream ended before it was left.
-async fn listen(number: u32, url: &str, until: Instant) -> Result<(usize, bool), Fault> {
-    let mut stream = client(number)?.get(format!("{url}/v1/events")).send().await?.error_for_status()?;
+async fn listen(client: &reqwest::Client, url: &str, until: Instant) -> Result<(usize, bool), Fault> {
+    let mut stream = client.get(format!("{url}/v1/events")).send().await?.error_for_status()?;
     let mut events = 0;
     while let Ok(piece) = timeout_at(until.into(), stream.chunk()).await {
         let Ok(Some(piece)) = piece else { return Ok((events, true)) };
