@@ -74,6 +74,7 @@ const LARGEST_OBJECT: u64 = 256 << 20;
 const RETRIES: usize = 4;
 /// The store's own client spreads its pauses by chance, a tenth of a second and little more each.
 const RETRIES_OF_CLIENT: usize = 40;
+/// Of a store that is away the unit tests ask what is said in the end, and need not wait as long for it.
 const RETRY_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
