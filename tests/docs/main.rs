@@ -8,7 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod blocks;
-#[allow(dead_code, reason = "the tests of the whole system use all of it")]
+#[allow(dead_code, unused_imports, reason = "the tests of the whole system use all of it")]
 #[path = "../system/harness.rs"]
 mod harness;
 mod scene;
