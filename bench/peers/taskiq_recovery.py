@@ -14,13 +14,13 @@ import recovery_aiohttp as http
 from recovery import Task
 
 task = Task(os.environ.get("TASK") or sys.argv[-1])
-# As it comes: its worker leaves when a wait for work has timed out, which is said on stderr when it is asked to end.
-broker = ListQueueBroker(task.redis)
+# A wait for work may last: a connection's own patience of five seconds, redis-py's default, would end the worker.
+broker = ListQueueBroker(task.redis, socket_timeout=None)
 
 
 @broker.on_event(TaskiqEvents.WORKER_STARTUP)
 async def begin(state):
-    state.http, state.redis = http.session(), Redis.from_url(task.redis)
+    state.http, state.redis = http.session(), Redis.from_url(task.redis, socket_timeout=None)
     broker.state_of_worker = state
     print("ready", flush=True)
 
@@ -44,7 +44,7 @@ async def produce():
                 await asyncio.gather(*batch)
                 batch = []
         await asyncio.gather(*batch)
-    async with Redis.from_url(task.redis) as redis:
+    async with Redis.from_url(task.redis, socket_timeout=None) as redis:
         await redis.blpop("finished")
     took = time.monotonic() - began
     await broker.shutdown()

@@ -12,7 +12,7 @@ use crate::Fault;
 use crate::recovery::processes::Programs;
 use crate::recovery::usage::{self, Memory};
 use crate::recovery::zoom::Zoom;
-use crate::recovery::{ours, place};
+use crate::recovery::{Place, ours};
 use crate::server::Server;
 use crate::table::spread;
 
@@ -117,7 +117,7 @@ async fn list(
     let zoom = Zoom::start(programs, &scenario(meetings, unlimited)).await?;
     zoom.sort_by_completion(&period()).await?;
     zoom.wait_before_answers(latency).await?;
-    let place = place()?;
+    let place = Place::new()?;
     let redis = if form == Form::Redis { Some(Server::start().await?) } else { None };
     let queue = redis
         .as_ref()

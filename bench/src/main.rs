@@ -7,6 +7,7 @@
 mod bullmq;
 mod downloads;
 mod enumeration;
+mod evalsha;
 mod jobs;
 mod machine;
 mod million;
@@ -71,6 +72,9 @@ enum What {
     /// The bare loop of a measurement
     #[command(hide = true)]
     Floor { task: PathBuf },
+    /// Puts no-op jobs on a queue, for a profile of those who work on them
+    #[command(hide = true)]
+    Fill { url: String, jobs: usize },
     /// A worker process of a measurement
     #[command(hide = true)]
     Work { peer: Peer, url: String, concurrency: usize },
@@ -78,7 +82,13 @@ enum What {
 
 #[tokio::main]
 async fn main() -> Result<(), Fault> {
-    match Arguments::parse().what {
+    let done = measure(Arguments::parse().what).await;
+    recovery::clear();
+    done
+}
+
+async fn measure(what: What) -> Result<(), Fault> {
+    match what {
         What::Queue { repeat, peers, scale, short } => {
             let plan =
                 if short { Plan { repeat: 1, scale: 10 } } else { Plan { repeat: repeat.max(1), scale } };
@@ -95,6 +105,7 @@ async fn main() -> Result<(), Fault> {
             enumeration::measure(enumeration::Arguments::smoke()).await
         }
         What::Floor { task } => tokio::task::spawn_blocking(move || recovery::floor(&task)).await?,
+        What::Fill { url, jobs } => pool::enqueue(&url, jobs).await.map(drop),
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,
     }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::server::{Executed, Server};
-use crate::table::{Figures, print, print_ratios};
-use crate::{Fault, bullmq, machine, pool, processes, python};
+use crate::table::{Figures, WIDTHS, print, print_ratios, spread};
+use crate::{Fault, bullmq, evalsha, machine, pool, processes, python};
 
 /// Jobs at once, and how many no-op jobs of the backlog are done so.
-const PARTS: [(usize, usize); 3] = [(1, 9_000), (16, 40_000), (128, 50_000)];
+const PARTS: [(usize, usize); WIDTHS] = [(1, 9_000), (16, 25_000), (32, 25_000), (128, 40_000)];
 /// A little more than all parts: a worker that is told to stop has begun some jobs more than were asked for.
 const BACKLOG: usize = 100_000;
 /// The same for peers that do hundreds of jobs a second, and take more than they are asked for: each part is its backlog.
-const SLOW_PARTS: [(usize, usize); 3] = [(1, 2_000), (16, 10_000), (128, 10_000)];
+const SLOW_PARTS: [(usize, usize); WIDTHS] = [(1, 2_000), (16, 5_000), (32, 5_000), (128, 5_000)];
 const SLOW_BACKLOG: usize = 10_000;
 const SAMPLES: u32 = 200;
 const PROCESSES: usize = 4;
@@ -32,10 +32,13 @@ pub(crate) enum Peer {
     Scripts,
     Bullmq,
     Arq,
+    Taskiq,
+    Dramatiq,
     Celery,
 }
 
 /// Measures all of them, or those that are named, and prints the tables.
+#[allow(clippy::print_stdout, reason = "the tables are the output")]
 pub(crate) async fn compare(plan: &Plan, only: &[Peer]) -> Result<(), Fault> {
     let peers: Vec<Peer> = Peer::value_variants()
         .iter()
@@ -48,7 +51,9 @@ pub(crate) async fn compare(plan: &Plan, only: &[Peer]) -> Result<(), Fault> {
         }
     }
     let mut figures: Vec<(Peer, Vec<Figures>)> = peers.iter().map(|peer| (*peer, Vec::new())).collect();
+    let mut bare = Vec::new();
     for _ in 0..plan.repeat {
+        bare.push(evalsha::rate().await?);
         for (peer, found) in &mut figures {
             found.push(peer.measure(*plan).await.map_err(|error| format!("{peer:?}: {error}"))?);
         }
@@ -58,6 +63,10 @@ pub(crate) async fn compare(plan: &Plan, only: &[Peer]) -> Result<(), Fault> {
         figures.into_iter().map(|(peer, found)| (peer.title(), found)).collect();
     print(&rows);
     print_ratios(&rows);
+    println!(
+        "\nOf a script a job that takes it out and does nothing else `redis-benchmark` calls {} a second.",
+        spread(bare, 0)
+    );
     Ok(())
 }
 
@@ -68,6 +77,8 @@ impl Peer {
             Self::Scripts => "its scripts, without a pool",
             Self::Bullmq => "bullmq-official 1.4 (Rust)",
             Self::Arq => "arq 0.28, uvloop, looks every ms",
+            Self::Taskiq => "taskiq 0.13, a list, uvloop, acknowledges early",
+            Self::Dramatiq => "dramatiq 2.2, threads, no middleware",
             Self::Celery => "Celery 5.7, solo or threads, acknowledges early",
         }
     }
@@ -79,6 +90,8 @@ impl Peer {
             Self::Scripts => "scripts",
             Self::Bullmq => "bullmq",
             Self::Arq => "arq",
+            Self::Taskiq => "taskiq",
+            Self::Dramatiq => "dramatiq",
             Self::Celery => "celery",
         }
     }
@@ -95,8 +108,7 @@ impl Peer {
     fn package(self) -> Option<&'static str> {
         match self {
             Self::Recapture | Self::Scripts | Self::Bullmq => None,
-            Self::Arq => Some("arq"),
-            Self::Celery => Some("celery"),
+            _ => Some(self.name()),
         }
     }
 

@@ -8,6 +8,7 @@
 mod client;
 mod floor;
 pub(crate) mod ours;
+mod place;
 pub(crate) mod processes;
 mod profile;
 mod rows;
@@ -15,14 +16,12 @@ mod script;
 pub(crate) mod usage;
 pub(crate) mod zoom;
 
-use std::path::Path;
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use crate::Fault;
 use crate::table::spread;
 pub(crate) use floor::run as floor;
+pub(crate) use place::{Place, clear};
 use processes::Programs;
 pub(crate) use profile::Profile;
 pub(crate) use rows::Row;
@@ -147,11 +146,4 @@ fn print(profile: Profile, found: &Found) {
         ];
         println!("| {} | {} |", row.title(), cells.join(" | "));
     }
-}
-
-/// A folder for one row, on the disk that cargo builds on.
-pub(crate) fn place() -> Result<TempDir, Fault> {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), Into::into);
-    Ok(tempfile::Builder::new().prefix("bench-recovery-").tempdir_in(target)?)
 }

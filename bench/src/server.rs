@@ -62,6 +62,22 @@ impl Server {
         Ok(self.process.kill().await?)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Runs a script of the keys `ready` and `jobs`.
+    pub(crate) async fn run(&mut self, script: &str, argument: &str) -> Result<(), Fault> {
+        let mut eval = cmd("EVAL");
+        eval.arg(script).arg(2).arg("ready").arg("jobs").arg(argument);
+        Ok(eval.exec_async(&mut self.connection).await?)
+    }
+
+    /// By what name a script can be called.
+    pub(crate) async fn load(&mut self, script: &str) -> Result<String, Fault> {
+        Ok(cmd("SCRIPT").arg("LOAD").arg(script).query_async(&mut self.connection).await?)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+/// Jobs at once: 1, 16, 32 and 128.
+pub(crate) const WIDTHS: usize = 4;
+
 /// What one repetition found.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     /// Jobs a second.
     pub(crate) enqueued: f64,
     /// No-op jobs a second, at each concurrency.
-    pub(crate) done: [f64; 3],
+    pub(crate) done: [f64; WIDTHS],
     /// The same by four processes.
-    pub(crate) by_processes: [Option<f64>; 3],
+    pub(crate) by_processes: [Option<f64>; WIDTHS],
     /// Microseconds of a processor a job at a concurrency of 16: of the worker and of Redis.
     pub(crate) used: [f64; 2],
     /// In milliseconds: the median, and what one of a hundred exceeds.
@@ -33,14 +36,16 @@ impl Figures {
 type Column = (&'static str, usize, fn(&Figures) -> Option<f64>);
 
 /// With the digits after the point.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 16] = [
     ("enqueued/s", 0, |of| Some(of.enqueued)),
     ("done/s × 1", 0, |of| Some(of.done[0])),
     ("× 16", 0, |of| Some(of.done[1])),
-    ("× 128", 0, |of| Some(of.done[2])),
+    ("× 32", 0, |of| Some(of.done[2])),
+    ("× 128", 0, |of| Some(of.done[3])),
     ("4 processes × 1", 0, |of| of.by_processes[0]),
     ("× 16", 0, |of| of.by_processes[1]),
-    ("× 128", 0, |of| of.by_processes[2]),
+    ("× 32", 0, |of| of.by_processes[2]),
+    ("× 128", 0, |of| of.by_processes[3]),
     ("CPU µs a job", 0, |of| Some(of.used[0])),
     ("+ of Redis", 0, |of| Some(of.used[1])),
     ("start p50, ms", 2, |of| of.latency.map(|latency| latency.0)),
@@ -65,16 +70,18 @@ pub(crate) fn print(rows: &[(&str, Vec<Figures>)]) {
 #[allow(clippy::print_stdout, reason = "the table is the output")]
 pub(crate) fn print_ratios(rows: &[(&str, Vec<Figures>)]) {
     let Some(((ours, first), others)) = rows.split_first() else { return };
-    println!("\n| {ours} compared with | enqueued | × 1 | × 16 | × 128 | 4 processes × 1 | × 16 | × 128 |");
-    println!("| --- |{}", " ---: |".repeat(7));
+    println!(
+        "\n| {ours} compared with | enqueued | × 1 | × 16 | × 32 | × 128 | 4 processes × 1 | × 16 | × 32 | × 128 |"
+    );
+    println!("| --- |{}", " ---: |".repeat(1 + 2 * WIDTHS));
     for (name, found) in others {
         let ratio = |of: &dyn Fn(&Figures) -> Option<f64>| {
             let ratios = first.iter().zip(found).filter_map(|(ours, theirs)| Some(of(ours)? / of(theirs)?));
             spread(ratios.collect(), 2)
         };
         let mut cells = vec![ratio(&|of| Some(of.enqueued))];
-        cells.extend((0..3).map(|at| ratio(&|of| Some(of.done[at]))));
-        cells.extend((0..3).map(|at| ratio(&|of| of.by_processes[at])));
+        cells.extend((0..WIDTHS).map(|at| ratio(&|of| Some(of.done[at]))));
+        cells.extend((0..WIDTHS).map(|at| ratio(&|of| of.by_processes[at])));
         println!("| {name} | {} |", cells.join(" | "));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn measure(
     form: Form,
     meetings: u32,
 ) -> Result<Figures, Fault> {
-    let place = super::place()?;
+    let place = super::Place::new()?;
     let das = serve_contacts(programs, place.path()).await?;
     let mut redis = if form.workers > 0 { Some(Server::start().await?) } else { None };
     let queue = match &redis {

@@ -11,14 +11,14 @@ use super::processes::{Output, Running};
 use super::profile::period;
 use super::usage::{self, Memory};
 use super::zoom::Zoom;
-use super::{Figures, place};
+use super::{Figures, Place};
 use crate::Fault;
 use crate::python;
 use crate::server::Server;
 
 /// Lists everything once, so that nobody waits for the simulator to make up the meetings.
 pub(super) async fn warm(zoom: &Zoom, meetings: u32) -> Result<(), Fault> {
-    let (task, place) = (task(zoom, meetings, false, 0).await?, place()?);
+    let (task, place) = (task(zoom, meetings, false, 0).await?, Place::new()?);
     let task = save(&task, place.path())?;
     tokio::task::spawn_blocking(move || super::floor(&task)).await?
 }
@@ -39,7 +39,7 @@ pub(super) async fn floor(
 }
 
 async fn floor_at(zoom: &Zoom, meetings: u32, fsync: bool, threads: usize) -> Result<Figures, Fault> {
-    let place = place()?;
+    let place = Place::new()?;
     let task = Task { folder: place.path().join("buffer"), ..task(zoom, meetings, fsync, threads).await? };
     let task = save(&task, place.path())?;
     let before = (usage::by_children(), zoom.used());
@@ -60,7 +60,7 @@ async fn floor_at(zoom: &Zoom, meetings: u32, fsync: bool, threads: usize) -> Re
 /// A peer: its worker processes first, until they are ready, then its producer, which ends when the last meeting is done.
 pub(super) async fn measure(zoom: &Zoom, package: &str, meetings: u32) -> Result<Figures, Fault> {
     let name = format!("{package}_recovery");
-    let place = place()?;
+    let place = Place::new()?;
     let mut redis = Server::start().await?;
     let task = Task {
         folder: place.path().join("buffer"),

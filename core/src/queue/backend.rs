@@ -230,14 +230,15 @@ impl LeaseBackend {
     fn poll_lanes(&mut self, cx: &mut Context<'_>, goes_on: bool) -> bool {
         let mut under_way = false;
         for Lane { source, next } in &mut self.lanes {
-            let Some(claim) = next else { continue };
-            match claim.poll_unpin(cx) {
-                Poll::Pending => under_way = true,
-                Poll::Ready(jobs) => {
-                    let ended = jobs.is_empty() || !goes_on;
-                    *next = (!ended).then(|| source.clone().next().boxed());
-                    self.claimed.extend(jobs);
-                }
+            // It orders again before its jobs start: the call that takes the first of them back can fill that order.
+            while let Some(claim) = next {
+                let Poll::Ready(jobs) = claim.poll_unpin(cx) else {
+                    under_way = true;
+                    break;
+                };
+                let ended = jobs.is_empty() || !goes_on;
+                *next = (!ended).then(|| source.clone().next().boxed());
+                self.claimed.extend(jobs);
             }
         }
         under_way

@@ -71,10 +71,12 @@ impl Desk {
         stop: CancellationToken,
     ) -> Self {
         let (desk, requests) = mpsc::unbounded_channel();
+        let all = slots.available_permits();
         let clerk = Clerk {
             queue,
             worker,
             free: slots,
+            all,
             holdings,
             stop,
             requests,
@@ -119,6 +121,8 @@ struct Clerk {
     queue: Queue,
     worker: WorkerId,
     free: Arc<Semaphore>,
+    /// How many slots there are, free or not.
+    all: usize,
     holdings: Arc<Holdings>,
     stop: CancellationToken,
     requests: mpsc::UnboundedReceiver<Request>,
@@ -152,7 +156,7 @@ impl Clerk {
             {
                 let _ = order.reply.send(Ok(Vec::new()));
             }
-            if !self.backs.is_empty() && alone {
+            if !self.backs.is_empty() && alone && self.others_run() {
                 // Whoever is as ready goes along; nobody is waited for.
                 alone = false;
                 tokio::task::yield_now().await;
@@ -177,6 +181,11 @@ impl Clerk {
                 }
             }
         }
+    }
+
+    /// Whether there are jobs that have not come back.
+    fn others_run(&self) -> bool {
+        self.free.available_permits() + self.slots.len() + self.backs.len() < self.all
     }
 
     fn note(&mut self, request: Request) {

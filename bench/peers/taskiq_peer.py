@@ -1,0 +1,109 @@
+"""taskiq at its best in one process: a list as broker, which costs the least and loses the jobs of killed workers, no
+results, parameters unchecked, uvloop, hiredis, and as many jobs fetched ahead as run at once."""
+
+import asyncio
+import json
+import logging
+import sys
+import time
+
+import uvloop
+from taskiq.api import run_receiver_task
+from taskiq_redis import ListQueueBroker
+
+BATCH = 500
+UUID = "qB3dE/+gHiJkL4m%07d=="
+
+
+def payload(number):
+    return {
+        "uuid": UUID % number,
+        "started_at": "2026-10-01T08:00:04Z",
+        "deadline": "2026-10-31T08:00:04Z",
+        "wanted": "all",
+        "mode": "manual",
+    }
+
+
+def task_of(url, recover):
+    # A wait for work may last: a connection's own patience of five seconds would end the worker.
+    broker = ListQueueBroker(url, socket_timeout=None)
+    return broker, broker.register_task(recover, task_name="recover")
+
+
+async def no_op(payload: dict) -> None:
+    pass
+
+
+async def enqueue(url, count):
+    broker, task = task_of(url, no_op)
+    await broker.startup()
+    # As many connections as are of use: each job is a command of its own.
+    at_once = asyncio.Semaphore(32)
+
+    async def one(number):
+        async with at_once:
+            await task.kiq(payload(number))
+
+    began = time.monotonic()
+    for first in range(0, count, BATCH):
+        await asyncio.gather(*(one(number) for number in range(first, min(first + BATCH, count))))
+    return [time.monotonic() - began]
+
+
+def works(broker, concurrency):
+    return asyncio.create_task(
+        run_receiver_task(
+            broker,
+            max_async_tasks=concurrency,
+            max_prefetch=concurrency,
+            validate_params=False,
+            run_startup=True,
+        )
+    )
+
+
+async def drain(url, count, concurrency):
+    done, over = 0, asyncio.Event()
+
+    async def recover(payload: dict) -> None:
+        nonlocal done
+        done += 1
+        if done == count:
+            over.set()
+
+    broker, _ = task_of(url, recover)
+    began = time.monotonic()
+    working = works(broker, concurrency)
+    await over.wait()
+    took = time.monotonic() - began
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return [took]
+
+
+async def latency(url, samples):
+    started = asyncio.Queue()
+
+    async def recover(payload: dict) -> None:
+        started.put_nowait(time.monotonic())
+
+    broker, task = task_of(url, recover)
+    working = works(broker, 16)
+    found = []
+    # The first tells that the worker is there, and is not counted.
+    for number in range(samples + 1):
+        await asyncio.sleep(0.01)
+        began = time.monotonic()
+        await task.kiq(payload(9_000_000 + number))
+        found.append(await started.get() - began)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return found[1:]
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    what, url, *numbers = sys.argv[1:]
+    measure = {"enqueue": enqueue, "drain": drain, "latency": latency}[what]
+    print(json.dumps({"seconds": uvloop.run(measure(url, *map(int, numbers)))}))
