@@ -37,10 +37,8 @@ smoke:
 	cargo build --locked --workspace --all-features --bins
 	cargo run --manifest-path bench/Cargo.toml --target-dir "$${CARGO_TARGET_DIR:-target}" -- smoke
 
-# Optimised as far as what it depends on is in the tests: a release takes a quarter of an hour to compile for it.
-GUARDED = recapture recapture-core recapture-worker
 guard: tools ## Counts the instructions of hot paths, and tells what has changed (make guard BLESS=--bless: a new baseline)
-	cargo run --locked --example guard $(foreach package,$(GUARDED),--config 'profile.dev.package.$(package).opt-level=1') -- $(BLESS)
+	cargo run --locked --example guard -- $(BLESS)
 
 fuzz: ## Runs every fuzz test with a million cases each (FUZZ_CASES)
 	FUZZ_CASES=$${FUZZ_CASES:-1000000} cargo test --release --workspace --lib --all-features -- fuzz

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::harness::{Bench, plain, text};
+use crate::harness::{Bench, Process, plain, text};
 use crate::serving::Service;
 
 async fn bench(meetings: u32) -> Bench {
@@ -24,12 +24,10 @@ fn list(bench: &Bench, range: std::ops::Range<usize>) -> String {
     })
 }
 
-impl Bench {
-    /// Returns once a file has been moved with its results.
-    pub(crate) async fn moved(&self, name: &str) {
-        while !self.processed(name).exists() || self.new_files().join(name).exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+impl Process {
+    /// Returns once it has moved a file, with its results: then it tells where these are.
+    pub(crate) async fn moved(&mut self, name: &str) {
+        self.said(&format!("{}.results.csv", name.strip_suffix(".csv").unwrap())).await;
     }
 }
 
@@ -40,13 +38,13 @@ async fn files_that_are_dropped_are_recovered_and_moved() {
     let mut service = Service::with(&bench, &[]).await;
     let (one, two) = (list(&bench, 0..4), list(&bench, 4..9) + "no id\n");
     bench.drop_csv("one.csv", &one);
-    service.process.until(bench.moved("one.csv")).await;
+    service.process.moved("one.csv").await;
     // A file that is still being written waits until it is whole.
     let path = bench.drop_csv("two.csv", &two[..40]);
     service.process.until(async { bench.drop_csv("three.csv", &one) }).await;
     std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(&two.as_bytes()[40..]).unwrap();
-    service.process.until(bench.moved("two.csv")).await;
-    service.process.until(bench.moved("three.csv")).await;
+    service.process.moved("two.csv").await;
+    service.process.moved("three.csv").await;
     service.stopped().await;
 
     assert_eq!(bench.results("one.results.csv").len(), 4);
@@ -71,7 +69,7 @@ async fn a_file_whose_process_is_killed_is_taken_up_by_another() {
     second.process.said("watching for CSV files").await;
     first.process.killed_at(std::future::ready(())).await;
     bench.simulator.release_downloads();
-    second.process.until(bench.moved("ids.csv")).await;
+    second.process.moved("ids.csv").await;
     second.stopped().await;
 
     let results = bench.results("ids.results.csv");
@@ -93,7 +91,7 @@ async fn a_cancelled_file_is_left_alone_until_it_changes() {
     service.process.said("ids.csv stays where it is").await;
     bench.simulator.release_downloads();
     std::fs::write(&path, list(&bench, 1..4)).unwrap();
-    service.process.until(bench.moved("ids.csv")).await;
+    service.process.moved("ids.csv").await;
     service.stopped().await;
     assert_eq!(bench.results("ids.results.csv").len(), 3);
     assert_eq!(bench.runs().await.len(), 2, "it was not begun anew by itself");
@@ -110,7 +108,7 @@ async fn a_file_that_could_not_be_taken_is_taken_later() {
     let mut service = Service::with(&bench, &[]).await;
     service.process.said("left alone for a while").await;
     std::fs::remove_dir(&marker).unwrap();
-    service.process.until(bench.moved("ids.csv")).await;
+    service.process.moved("ids.csv").await;
     service.stopped().await;
     assert_eq!(bench.runs().await.len(), 1);
     bench.assert_moved("ids.csv", &text);

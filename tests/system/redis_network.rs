@@ -130,20 +130,20 @@ async fn stands_still(bench: Bench) {
     bench.simulator.release_downloads();
     other.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 6)).await;
     while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
-    let committed = bench.commits();
+    let (committed, told) = (bench.commits(), bench.simulator.counts().das_puts);
 
     frozen.signal(Signal::CONT);
-    frozen.said("a lease was lost").await;
+    frozen.said("another worker has the meeting now").await;
     frozen.signal(Signal::TERM);
     frozen.end().await.exits(0);
 
     assert_eq!(bench.commits(), committed);
     bench.assert_all_recovered();
     assert_eq!(bench.runs().await[0]["counts"]["recovered"], 6);
-    assert!(bench.simulator.counts().das_puts.values().all(|puts| *puts == 1), "it told the platform too");
+    assert_eq!(bench.simulator.counts().das_puts, told, "it told the platform too");
     let report = bench.run(&["report", run, "--format", "json"]).await.exits(0).object();
     let meetings = report["meetings"].as_array().unwrap();
-    assert!(meetings.iter().all(|meeting| meeting["starts"] == 2), "{meetings:?}");
+    assert!(meetings.iter().all(|meeting| meeting["starts"].as_u64() >= Some(2)), "{meetings:?}");
     other.signal(Signal::TERM);
     other.end().await.exits(0);
 }
@@ -165,16 +165,16 @@ async fn a_worker_that_stood_still_before_its_rename_is_refused() {
     other.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 1)).await;
     while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
     bench.assert_all_recovered();
-    let committed = bench.commits();
+    let (committed, told) = (bench.commits(), bench.simulator.counts().das_puts);
 
     late.signal(Signal::CONT);
-    late.said("a lease was lost").await;
+    late.said("another worker has the meeting now").await;
     late.signal(Signal::TERM);
     late.end().await.exits(0);
 
     assert_eq!(bench.commits(), committed, "it gave a name to what was not its own any more");
     assert!(bench.parts().is_empty());
-    assert!(bench.simulator.counts().das_puts.values().all(|puts| *puts == 1), "it told the platform too");
+    assert_eq!(bench.simulator.counts().das_puts, told, "it told the platform too");
     assert_eq!(bench.runs().await[0]["counts"]["recovered"], 1);
     other.signal(Signal::TERM);
     other.end().await.exits(0);

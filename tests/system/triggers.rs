@@ -222,7 +222,7 @@ async fn served(bench: &mut Bench, trigger: Trigger) -> Value {
     });
     let run = settled.await;
     if trigger == Trigger::Watch && finishes_rows(&counts_of(&run)) {
-        process.until(bench.moved("ids.csv")).await;
+        process.moved("ids.csv").await;
     }
     Service { process, url }.stopped().await;
     run

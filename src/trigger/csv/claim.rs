@@ -28,7 +28,7 @@ const SHOWN: usize = 5;
 pub struct Claim {
     pub(super) path: PathBuf,
     marker: PathBuf,
-    lock: File,
+    lock: Lock,
     earlier: Option<RunId>,
     /// When it was first assigned to a run.
     since: Option<DateTime<Utc>>,
@@ -86,7 +86,7 @@ impl Claim {
         }
         let mut text = String::new();
         // What cannot be read names no run.
-        let _ = lock.read_to_string(&mut text);
+        let _ = lock.0.read_to_string(&mut text);
         let mut lines = text.lines();
         let earlier = lines.next().and_then(|run| RunId::parse(run.trim()).ok());
         let since = lines.next().and_then(|since| parse_instant(since.trim()).ok());
@@ -115,11 +115,12 @@ impl Claim {
     /// From now on the rows are recovered for this run.
     pub fn assign(&mut self, run: &RunId) -> Result<(), CsvError> {
         let since = *self.since.get_or_insert_with(Utc::now);
-        let mut write = || {
-            self.lock.set_len(0)?;
-            self.lock.rewind()?;
-            write!(self.lock, "{run}\n{}\n", stamp(since))?;
-            self.lock.sync_data()
+        let write = || {
+            let mut marker = &self.lock.0;
+            marker.set_len(0)?;
+            marker.rewind()?;
+            write!(marker, "{run}\n{}\n", stamp(since))?;
+            marker.sync_data()
         };
         write().map_err(CsvError::unwritable(&self.marker))?;
         self.earlier = Some(run.clone());
@@ -132,6 +133,18 @@ impl Claim {
     }
 }
 
+/// A locked file. It is unlocked, not merely closed: a program that this process is just starting has a copy of every
+/// descriptor for a moment, and would hold the lock as long.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it does the same, a moment later.
+        let _ = self.0.unlock();
+    }
+}
+
 fn marker(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
@@ -140,7 +153,7 @@ fn marker(path: &Path) -> PathBuf {
 }
 
 /// Locks the marker, which is created if need be; `None` if another process holds it.
-fn lock(marker: &Path) -> Result<Option<File>, CsvError> {
+fn lock(marker: &Path) -> Result<Option<Lock>, CsvError> {
     let unwritable = CsvError::unwritable(marker);
     loop {
         let file = OpenOptions::new()
@@ -158,7 +171,7 @@ fn lock(marker: &Path) -> Result<Option<File>, CsvError> {
         // Between opening and locking its former holder may have finished and removed it.
         let ours = file.metadata().map_err(&unwritable)?.ino();
         if fs::metadata(marker).is_ok_and(|there| there.ino() == ours) {
-            return Ok(Some(file));
+            return Ok(Some(Lock(file)));
         }
     }
 }

@@ -80,13 +80,21 @@ async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
         .map(|(number, script)| async move {
             let found = run(server, number, script, &place(number), &contacts.join(number.to_string())).await;
             let expected = expected(server.case(number), script);
-            (found != expected).then(|| format!("{script:?}:\n  found    {found:?}\n  expected {expected:?}"))
+            (!is_as_expected(&found, &expected, script))
+                .then(|| format!("{script:?}:\n  found    {found:?}\n  expected {expected:?}"))
         })
         .buffer_unordered(32)
         .filter_map(std::future::ready)
         .collect()
         .await;
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What still waits in the server when a connection breaks in the middle of a large body never arrives, and is sent again.
+fn is_as_expected(found: &Outcome, expected: &Outcome, script: Script) -> bool {
+    let waits = if script.large && matches!(script.fault, Fault::Cut(_)) { 1 << 20 } else { 0 };
+    let counted = |of: &Outcome| (of.end.clone(), of.starts, of.requests);
+    counted(found) == counted(expected) && (expected.bytes..=expected.bytes + waits).contains(&found.bytes)
 }
 
 fn expected(case: &Case, script: Script) -> Outcome {
