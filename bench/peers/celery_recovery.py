@@ -28,7 +28,7 @@ mine = {}
 
 @worker_process_init.connect
 def begin(**_):
-    mine["http"], mine["redis"] = http.session(), redis.Redis.from_url(task.redis)
+    mine["http"], mine["redis"] = http.session(), redis.Redis.from_url(task.redis, socket_timeout=None)
     print("ready", flush=True)
 
 
@@ -45,7 +45,7 @@ def produce():
     with app.producer_pool.acquire(block=True) as producer:
         for meeting in http.listed(task, through):
             recover.apply_async((meeting["uuid"],), producer=producer)
-    redis.Redis.from_url(task.redis).blpop("finished")
+    redis.Redis.from_url(task.redis, socket_timeout=None).blpop("finished")
     print(time.monotonic() - began)
 
 
@@ -56,6 +56,6 @@ if __name__ == "__main__":
     else:
         os.environ["TASK"] = sys.argv[-1]
         os.chdir(os.path.dirname(os.path.abspath(__file__)))
-        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--quiet", "--loglevel", "CRITICAL"]
+        quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "CRITICAL"]
         pool = ["--pool", "prefork", "--concurrency", str(PROCESSES)]
-        os.execvp("celery", ["celery", "-A", "celery_recovery", "worker", *pool, *quiet])
+        os.execvp("celery", ["celery", "--quiet", "-A", "celery_recovery", "worker", *pool, *quiet])

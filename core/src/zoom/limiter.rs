@@ -1,7 +1,7 @@
 //! Pacing: how often Zoom may be asked, by the category of its published limits.
 //!
-//! A slot is a point in time (GCRA): each request takes the next one. Slots that nobody used are kept for a tenth
-//! of a second and then lost, so that a pause is never followed by a burst that Zoom would refuse. A 429 moves
+//! A slot is a point in time (GCRA): each request takes the next one. Who is late by at most a tenth of a second
+//! makes up for it; a longer pause is lost as a whole, so that none is ever followed by a burst that Zoom would refuse. A 429 moves
 //! everybody behind its end, those who wait already included.
 //!
 //! One process keeps its lanes itself ([`local`]); the processes of an account that share a Redis keep them there
@@ -21,7 +21,7 @@ use crate::config::Category;
 
 pub use usage::LimitUse;
 
-/// How much unused time may be made up for.
+/// By how much a request may be late and those behind it in time all the same.
 const BURST: Duration = Duration::from_millis(100);
 
 /// A longer wait is handed back: a worker should not hold a meeting that it cannot go on with.

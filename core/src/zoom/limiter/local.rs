@@ -46,8 +46,8 @@ impl Lane {
     fn reserve(&self) -> Result<Instant, LongWait> {
         let mut state = self.lock();
         let now = Instant::now();
-        let floor = now.checked_sub(BURST).unwrap_or(now).max(state.closed_until);
-        let at = state.next.max(floor);
+        let is_late = state.next < now && state.next + BURST >= now;
+        let at = if is_late { state.next } else { state.next.max(now) }.max(state.closed_until);
         let wait = at.saturating_duration_since(now);
         if wait > LONGEST_WAIT {
             return Err(LongWait::of(wait));
@@ -70,5 +70,17 @@ mod tests {
         let lane = Lane::new(Duration::from_millis(50));
         let slots: Vec<Instant> = (0..20).map(|_| lane.reserve().expect("a slot")).collect();
         assert!(slots.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_millis(50)));
+    }
+
+    #[test]
+    fn a_moment_is_made_up_for_and_a_pause_is_not() {
+        let lane = Lane::new(Duration::from_millis(10));
+        let began = Instant::now();
+        lane.lock().next = began.checked_sub(BURST * 2).expect("a machine that is up for a while");
+        assert!(lane.reserve().expect("a slot") >= began, "a pause");
+        let a_moment_ago = Instant::now().checked_sub(BURST / 2).expect("a machine that is up for a while");
+        lane.lock().next = a_moment_ago;
+        lane.lock().closed_until = a_moment_ago;
+        assert_eq!(lane.reserve(), Ok(a_moment_ago), "a moment");
     }
 }

@@ -2,7 +2,7 @@
 -- KEYS[1]  the lane
 -- KEYS[2]  who uses it, by when each last reserved
 -- ARGV[1]  microseconds from slot to slot
--- ARGV[2]  microseconds of unused time that may be made up for
+-- ARGV[2]  microseconds: a slot that is no later than that is made up for, a longer pause is not
 -- ARGV[3]  how many slots are wanted
 -- ARGV[4]  microseconds that a caller would wait at most for its first slot
 -- ARGV[5]  who asks
@@ -14,7 +14,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, burst, wanted, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local counted = tonumber(ARGV[6])
-local next_slot = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now - burst)
+local next_slot = tonumber(redis.call('GET', KEYS[1]) or 0)
+if next_slot < now - burst then
+  next_slot = now
+end
 local wait = next_slot - now
 if wait > longest then
   return {0, wait, 0}
