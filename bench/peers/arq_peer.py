@@ -2,9 +2,6 @@
 each half second."""
 
 import asyncio
-import json
-import logging
-import sys
 import time
 
 import uvloop
@@ -12,22 +9,11 @@ from arq import create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
 
-BATCH = 500
-UUID = "qB3dE/+gHiJkL4m%07d=="
-
-
-def payload(number):
-    return {
-        "uuid": UUID % number,
-        "started_at": "2026-10-01T08:00:04Z",
-        "deadline": "2026-10-31T08:00:04Z",
-        "wanted": "all",
-        "mode": "manual",
-    }
+import jobs
 
 
 def enqueue_one(pool, number):
-    return pool.enqueue_job("recover", payload(number), _job_id=UUID % number)
+    return pool.enqueue_job("recover", jobs.payload(number), _job_id=jobs.uuid(number))
 
 
 async def enqueue(url, count):
@@ -40,8 +26,8 @@ async def enqueue(url, count):
             await enqueue_one(pool, number)
 
     began = time.monotonic()
-    for first in range(0, count, BATCH):
-        await asyncio.gather(*(one(number) for number in range(first, min(first + BATCH, count))))
+    for first in range(0, count, jobs.BATCH):
+        await asyncio.gather(*(one(number) for number in range(first, min(first + jobs.BATCH, count))))
     return [time.monotonic() - began]
 
 
@@ -95,7 +81,4 @@ async def latency(url, samples):
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    what, url, *numbers = sys.argv[1:]
-    measure = {"enqueue": enqueue, "drain": drain, "latency": latency}[what]
-    print(json.dumps({"seconds": uvloop.run(measure(url, *map(int, numbers)))}))
+    jobs.answer(enqueue, drain, latency, run=uvloop.run)

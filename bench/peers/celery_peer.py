@@ -2,26 +2,13 @@
 1 and threads above it. It acknowledges before it runs (its default), which is cheaper and loses jobs of killed workers.
 """
 
-import json
-import logging
 import os
-import sys
 import threading
 import time
 
 from celery import Celery
 
-UUID = "qB3dE/+gHiJkL4m%07d=="
-
-
-def payload(number):
-    return {
-        "uuid": UUID % number,
-        "started_at": "2026-10-01T08:00:04Z",
-        "deadline": "2026-10-31T08:00:04Z",
-        "wanted": "all",
-        "mode": "manual",
-    }
+import jobs
 
 
 def application(url):
@@ -50,7 +37,7 @@ def enqueue(url, count):
     with app.producer_pool.acquire(block=True) as producer:
         began = time.monotonic()
         for number in range(count):
-            task.apply_async((payload(number),), task_id=UUID % number, producer=producer)
+            task.apply_async((jobs.payload(number),), task_id=jobs.uuid(number), producer=producer)
         return [time.monotonic() - began]
 
 
@@ -103,16 +90,13 @@ def latency(url, samples):
             time.sleep(0.01)
             begun.clear()
             began = time.monotonic()
-            task.apply_async((payload(9_000_000 + number),), producer=producer)
+            task.apply_async((jobs.payload(9_000_000 + number),), producer=producer)
             begun.wait()
             found.append(started[0] - began)
     return found[1:]
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    what, url, *numbers = sys.argv[1:]
-    measure = {"enqueue": enqueue, "drain": drain, "latency": latency}[what]
-    print(json.dumps({"seconds": measure(url, *map(int, numbers))}), flush=True)
+    jobs.answer(enqueue, drain, latency)
     # Threads of a worker do not hold the process up.
     os._exit(0)

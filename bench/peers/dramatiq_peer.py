@@ -1,26 +1,13 @@
 """dramatiq at its best in one process: no middleware, no results, and threads, its only way to do several jobs at once."""
 
-import json
-import logging
 import os
-import sys
 import threading
 import time
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-UUID = "qB3dE/+gHiJkL4m%07d=="
-
-
-def payload(number):
-    return {
-        "uuid": UUID % number,
-        "started_at": "2026-10-01T08:00:04Z",
-        "deadline": "2026-10-31T08:00:04Z",
-        "wanted": "all",
-        "mode": "manual",
-    }
+import jobs
 
 
 def actor_of(url, recover):
@@ -35,7 +22,7 @@ def enqueue(url, count):
     _, actor = actor_of(url, recover)
     began = time.monotonic()
     for number in range(count):
-        actor.send(payload(number))
+        actor.send(jobs.payload(number))
     return [time.monotonic() - began]
 
 
@@ -71,16 +58,13 @@ def latency(url, samples):
         time.sleep(0.01)
         begun.clear()
         began = time.monotonic()
-        actor.send(payload(9_000_000 + number))
+        actor.send(jobs.payload(9_000_000 + number))
         begun.wait()
         found.append(started[0] - began)
     return found[1:]
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    what, url, *numbers = sys.argv[1:]
-    measure = {"enqueue": enqueue, "drain": drain, "latency": latency}[what]
-    print(json.dumps({"seconds": measure(url, *map(int, numbers))}), flush=True)
+    jobs.answer(enqueue, drain, latency)
     # Threads of a worker do not hold the process up.
     os._exit(0)

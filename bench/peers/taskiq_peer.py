@@ -2,27 +2,13 @@
 results, parameters unchecked, uvloop, hiredis, and as many jobs fetched ahead as run at once."""
 
 import asyncio
-import json
-import logging
-import sys
 import time
 
 import uvloop
 from taskiq.api import run_receiver_task
 from taskiq_redis import ListQueueBroker
 
-BATCH = 500
-UUID = "qB3dE/+gHiJkL4m%07d=="
-
-
-def payload(number):
-    return {
-        "uuid": UUID % number,
-        "started_at": "2026-10-01T08:00:04Z",
-        "deadline": "2026-10-31T08:00:04Z",
-        "wanted": "all",
-        "mode": "manual",
-    }
+import jobs
 
 
 def task_of(url, recover):
@@ -43,11 +29,11 @@ async def enqueue(url, count):
 
     async def one(number):
         async with at_once:
-            await task.kiq(payload(number))
+            await task.kiq(jobs.payload(number))
 
     began = time.monotonic()
-    for first in range(0, count, BATCH):
-        await asyncio.gather(*(one(number) for number in range(first, min(first + BATCH, count))))
+    for first in range(0, count, jobs.BATCH):
+        await asyncio.gather(*(one(number) for number in range(first, min(first + jobs.BATCH, count))))
     return [time.monotonic() - began]
 
 
@@ -95,7 +81,7 @@ async def latency(url, samples):
     for number in range(samples + 1):
         await asyncio.sleep(0.01)
         began = time.monotonic()
-        await task.kiq(payload(9_000_000 + number))
+        await task.kiq(jobs.payload(9_000_000 + number))
         found.append(await started.get() - began)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
@@ -103,7 +89,4 @@ async def latency(url, samples):
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    what, url, *numbers = sys.argv[1:]
-    measure = {"enqueue": enqueue, "drain": drain, "latency": latency}[what]
-    print(json.dumps({"seconds": uvloop.run(measure(url, *map(int, numbers)))}))
+    jobs.answer(enqueue, drain, latency, run=uvloop.run)

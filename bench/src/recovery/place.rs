@@ -2,7 +2,7 @@
 //! new file a place that was deleted in the last minutes, and looks at all of those first, one after the other. Where
 //! thousands had just been deleted that took a third of the processor, from whichever row came next.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -46,7 +46,7 @@ fn empty(folder: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             empty(&entry.path())?;
         } else {
-            OpenOptions::new().write(true).open(entry.path()).and_then(|file: File| file.set_len(0))?;
+            OpenOptions::new().write(true).open(entry.path())?.set_len(0)?;
         }
     }
     Ok(())
