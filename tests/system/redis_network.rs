@@ -117,6 +117,13 @@ async fn a_worker_that_stands_still_loses_its_meetings_and_commits_none() {
     tokio::join!(stands_still(embedded), stands_still(shared));
 }
 
+/// How often each meeting of a run was begun.
+async fn starts_of(bench: &Bench, run: &str) -> Vec<u64> {
+    let report = bench.run(&["report", run, "--format", "json"]).await.exits(0).object();
+    let meetings = report["meetings"].as_array().unwrap();
+    meetings.iter().map(|meeting| meeting["starts"].as_u64().unwrap()).collect()
+}
+
 async fn stands_still(bench: Bench) {
     let detached = bench.run(&bench.recovery(&["--detach"])).await.exits(0).object();
     let run = detached["id"].as_str().unwrap();
@@ -131,6 +138,8 @@ async fn stands_still(bench: Bench) {
     other.until(bench.simulator.wait_for(|counts| counts.das_puts.len() == 6)).await;
     while !bench.run(&["status", run]).await.exits(0).stdout.contains("is completed") {}
     let (committed, told) = (bench.commits(), bench.simulator.counts().das_puts);
+    let starts = starts_of(&bench, run).await;
+    assert!(starts.iter().all(|starts| *starts >= 2), "the frozen one's and another's: {starts:?}");
 
     frozen.signal(Signal::CONT);
     frozen.said("another worker has the meeting now").await;
@@ -141,9 +150,7 @@ async fn stands_still(bench: Bench) {
     bench.assert_all_recovered();
     assert_eq!(bench.runs().await[0]["counts"]["recovered"], 6);
     assert_eq!(bench.simulator.counts().das_puts, told, "it told the platform too");
-    let report = bench.run(&["report", run, "--format", "json"]).await.exits(0).object();
-    let meetings = report["meetings"].as_array().unwrap();
-    assert!(meetings.iter().all(|meeting| meeting["starts"].as_u64() >= Some(2)), "{meetings:?}");
+    assert_eq!(starts_of(&bench, run).await, starts, "it was charged for its waking");
     other.signal(Signal::TERM);
     other.end().await.exits(0);
 }

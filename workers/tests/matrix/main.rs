@@ -90,9 +90,10 @@ async fn every_case(place: &dyn Fn(usize) -> recapture_core::config::Buffer) {
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What still waits in the server when a connection breaks in the middle of a large body never arrives, and is sent again.
+/// What still waits in the server when a connection breaks in the middle of a large body never arrives, and is sent again:
+/// hyper keeps some 400 KiB, and one piece more.
 fn is_as_expected(found: &Outcome, expected: &Outcome, script: Script) -> bool {
-    let waits = if script.large && matches!(script.fault, Fault::Cut(_)) { 1 << 20 } else { 0 };
+    let waits = if script.large && matches!(script.fault, Fault::Cut(_)) { 1 << 19 } else { 0 };
     let counted = |of: &Outcome| (of.end.clone(), of.starts, of.requests);
     counted(found) == counted(expected) && (expected.bytes..=expected.bytes + waits).contains(&found.bytes)
 }

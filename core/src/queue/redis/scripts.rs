@@ -10,13 +10,13 @@ use redis::Script;
 use super::keys;
 
 /// The most jobs, runs or leases that a script works on, unless it says otherwise.
-pub(super) const SLICE: usize = 75;
+pub(super) const SLICE: usize = 100;
 
 /// The most leases that are looked at in one step.
 pub(super) const LEASES: u32 = 200;
 
-/// The most jobs of one enqueued batch that become one step: a page of Zoom's listing takes three.
-pub(super) const BATCH: usize = 100;
+/// The most jobs of one enqueued batch that become one step: a page of Zoom's listing takes two.
+pub(super) const BATCH: usize = 150;
 
 macro_rules! scripts {
     ($($name:ident: $file:literal,)+) => {

@@ -46,8 +46,8 @@ impl Lane {
     fn reserve(&self) -> Result<Instant, LongWait> {
         let mut state = self.lock();
         let now = Instant::now();
-        let is_late = state.next < now && state.next + BURST >= now;
-        let at = if is_late { state.next } else { state.next.max(now) }.max(state.closed_until);
+        let begins_anew = state.next + BURST < now;
+        let at = if begins_anew { now } else { state.next }.max(state.closed_until);
         let wait = at.saturating_duration_since(now);
         if wait > LONGEST_WAIT {
             return Err(LongWait::of(wait));
