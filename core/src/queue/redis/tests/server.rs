@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::process::Stdio;
 
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -120,8 +121,10 @@ async fn launch(arguments: &[String]) -> Option<Child> {
     None
 }
 
-/// A connection besides the queue's.
+/// A connection besides the queue's. It waits for each answer: a server that syncs its file may take longer than the
+/// client's own half second.
 pub(super) async fn aside(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url).unwrap();
-    client.get_multiplexed_async_connection().await.unwrap()
+    let patient = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
 }
