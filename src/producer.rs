@@ -1,14 +1,14 @@
 //! The producer: a period or a list of meetings in, one job a missing meeting out.
 //!
 //! ```text
-//! slices × both time dimensions ──► pages ──► fold by UUID ──► compare with contacts ──► queue + books (one step)
+//! slices × both time dimensions ──► pages ──► fold by UUID ──► compare with contacts ──► queue + books
 //!          enumerate                            seen              compare                    enqueue
 //! ids ──► instances of numbers ──► metadata ──────┘
 //!          asked
 //! ```
 //!
 //! Page by page: the first jobs are on the queue before the third page is asked for, and memory grows by less than a hundred
-//! bytes a listed meeting (`seen.rs`). Jobs and books of a batch move in one atomic step of the queue.
+//! bytes a listed meeting (`seen.rs`). Jobs and books move together, in atomic steps of the queue.
 //!
 //! # What a crash leaves
 //!
@@ -198,8 +198,7 @@ impl Producer<'_> {
             jobs.push(job);
             job_records.push(record);
         }
-        patiently(queue, &self.stop, || queue.below_high_water()).await?;
-        let enqueued = patiently(queue, &self.stop, || queue.enqueue(run, &jobs, tally)).await?;
+        let enqueued = self.put_on_the_queue(run, queue, &jobs, tally).await?;
         for (record, enqueued) in job_records.iter_mut().zip(enqueued) {
             match enqueued {
                 Enqueued::Duplicate { owner } => record.queued_by = Some(owner),
@@ -213,6 +212,32 @@ impl Producer<'_> {
         records.extend(job_records);
         evidence.append(run, records.into_iter().map(Entry::Verdict).collect()).await?;
         Ok(())
+    }
+
+    /// Step by step: one that has to be made again is no part of a batch whose other jobs may be done by then, and would be
+    /// counted twice.
+    async fn put_on_the_queue(
+        &self,
+        run: &RunId,
+        queue: &Queue,
+        jobs: &[NewJob],
+        tally: Tally,
+    ) -> Result<Vec<Enqueued>, ProducerError> {
+        let (mut rest, mut tally) = (jobs, tally);
+        let mut enqueued = Vec::with_capacity(jobs.len());
+        loop {
+            let (step, later) = rest.split_at(rest.len().min(queue.most_enqueued()));
+            let enqueue = || queue.enqueue_if_there_is_room(run, step, tally);
+            let Some(done) = patiently(queue, &self.stop, enqueue).await? else {
+                patiently(queue, &self.stop, || queue.below_high_water()).await?;
+                continue;
+            };
+            enqueued.extend(done);
+            if later.is_empty() {
+                return Ok(enqueued);
+            }
+            (rest, tally) = (later, Tally::default());
+        }
     }
 
     fn job(&self, meeting: &Meeting, wanted: Wanted) -> NewJob {

@@ -304,8 +304,8 @@ impl Queue {
 
 /// The producer's side.
 impl Queue {
-    /// Puts the detected meetings of a batch on the queue and the whole batch into the run's books, in one step.
-    /// The answers are in the order of the batch.
+    /// Puts the detected meetings of a batch on the queue and the whole batch into the run's books, in one step for each
+    /// [`Self::most_enqueued`] jobs. The answers are in the order of the batch.
     pub async fn enqueue(
         &self,
         run: &RunId,
@@ -315,6 +315,28 @@ impl Queue {
         match self {
             Self::Sqlite(queue) => queue.enqueue(run, batch, tally).await,
             Self::Redis(queue) => queue.enqueue(run, batch, tally).await,
+        }
+    }
+
+    /// The jobs of one step. Of a batch with more of them it is not known, when it has failed, which steps were done.
+    pub fn most_enqueued(&self) -> usize {
+        match self {
+            Self::Sqlite(_) => usize::MAX,
+            Self::Redis(_) => redis::MOST_ENQUEUED,
+        }
+    }
+
+    /// The same in one step, of at most [`Self::most_enqueued`] jobs; nothing is done, and none is the answer, if there are as many
+    /// unfinished jobs as the high-water mark says.
+    pub async fn enqueue_if_there_is_room(
+        &self,
+        run: &RunId,
+        step: &[NewJob],
+        tally: Tally,
+    ) -> Result<Option<Vec<Enqueued>>, QueueError> {
+        match self {
+            Self::Sqlite(queue) => queue.enqueue_if_there_is_room(run, step, tally).await,
+            Self::Redis(queue) => queue.enqueue_if_there_is_room(run, step, tally).await,
         }
     }
 

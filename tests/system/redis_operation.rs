@@ -94,8 +94,8 @@ async fn a_producer_waits_at_the_high_water_mark() {
     let mut bench = bench(tiny(900), &redis).await;
     bench.set("queue.high_water", "250");
     let mut producer = bench.spawn_recovery();
-    // A page has 300 meetings: one that was begun below the mark, and nothing after it.
-    while redis.unfinished().await < 300 {
+    // A page goes on the queue in steps: one that was begun below the mark, and nothing after it.
+    while redis.unfinished().await < 250 {
         producer.until(tokio::task::yield_now()).await;
     }
     let worker = bench.spawn(&["worker"]);
@@ -105,7 +105,8 @@ async fn a_producer_waits_at_the_high_water_mark() {
         most = most.max(redis.unfinished().await);
     }
     let run = producer.end().await.exits(0);
-    assert!((250..550).contains(&most), "{most} meetings were unfinished at once");
+    // Two listings may begin a step of 75 each below the mark.
+    assert!((250..400).contains(&most), "{most} meetings were unfinished at once");
     assert_eq!(run.counts(), bench.expected_counts());
     all_stop([worker]).await;
 }

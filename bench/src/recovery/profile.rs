@@ -38,7 +38,7 @@ impl Profile {
         match self {
             Self::Small => 6000,
             Self::Mixed => 2400,
-            Self::Latency => 1600,
+            Self::Latency => 3200,
             Self::Limited => 2400,
         }
     }

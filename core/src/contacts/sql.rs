@@ -1,5 +1,6 @@
 //! The contact database itself.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use base64::Engine;
@@ -104,33 +105,55 @@ impl SqlContacts {
     }
 }
 
-/// Merges contacts in one transaction, in their order.
+/// Merges contacts in one transaction, in their order. Those of one source are looked up together, and all that changed is
+/// written together: what a contact costs is mostly the statements' number.
 pub(super) async fn merge_all(
     database: &Database,
     contacts: Vec<Contact>,
 ) -> Result<Vec<(Registered, Contact)>, sqlx::Error> {
     let Some(first) = contacts.first() else { return Ok(Vec::new()) };
     let mut step = database.begin(&first.source, &first.source_id).await?;
+    let mut standing = standing(&mut step, &contacts).await?;
+    let mut changed = BTreeSet::new();
     let mut merged = Vec::with_capacity(contacts.len());
     for contact in contacts {
-        merged.push(merge_in(&mut step, contact).await?);
+        let key = (contact.source.clone(), contact.source_id.clone());
+        let known = standing.get(&key);
+        let registered = if known.is_some() { Registered::Merged } else { Registered::Created };
+        // A new contact is merged into its own bare self: of a file that it names twice the later counts.
+        let mut whole = known.cloned().unwrap_or_else(|| Contact { media: Vec::new(), ..contact.clone() });
+        whole.merge(contact);
+        if known != Some(&whole) {
+            standing.insert(key.clone(), whole.clone());
+            changed.insert(key);
+        }
+        merged.push((registered, whole));
+    }
+    let changed: Vec<&Contact> = changed.iter().filter_map(|key| standing.get(key)).collect();
+    for statement in statements::put(&changed)? {
+        step.execute(statement).await?;
     }
     step.commit().await?;
     Ok(merged)
 }
 
-async fn merge_in(step: &mut Transaction, contact: Contact) -> Result<(Registered, Contact), sqlx::Error> {
-    let known = step.read(statements::lookup(&contact.source, &[&contact.source_id])).await?.pop();
-    let registered = if known.is_some() { Registered::Merged } else { Registered::Created };
-    // A new contact is merged into its own bare self: of a file that it names twice the later counts.
-    let mut whole = known.clone().unwrap_or_else(|| Contact { media: Vec::new(), ..contact.clone() });
-    whole.merge(contact);
-    if known.as_ref() != Some(&whole) {
-        for statement in statements::put(&whole)? {
-            step.execute(statement).await?;
+/// What the database has of these contacts, by source and id.
+async fn standing(
+    step: &mut Transaction,
+    contacts: &[Contact],
+) -> Result<BTreeMap<(String, String), Contact>, sqlx::Error> {
+    let mut asked: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for contact in contacts {
+        asked.entry(&contact.source).or_default().insert(&contact.source_id);
+    }
+    let mut standing = BTreeMap::new();
+    for (source, ids) in asked {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        for contact in step.read(statements::lookup(source, &ids)).await? {
+            standing.insert((contact.source.clone(), contact.source_id.clone()), contact);
         }
     }
-    Ok((registered, whole))
+    Ok(standing)
 }
 
 /// Whether a text can be a source, a source_id or a file_id: PostgreSQL holds no NUL.

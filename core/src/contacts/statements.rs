@@ -20,6 +20,9 @@ const COLUMNS: &str = "SELECT c.source, c.source_id, c.started_at, c.ended_at, c
 
 const WITH_MEDIA: &str = " c LEFT JOIN media m ON m.source = c.source AND m.source_id = c.source_id ";
 
+/// Rows of one statement, at most: of nine values each, it is far from as many as either database takes.
+const ROWS: usize = 500;
+
 /// A statement and the values of its placeholders, `$1` first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Statement {
@@ -56,10 +59,13 @@ impl Statement {
         self
     }
 
-    /// The value of a placeholder that the text has already.
-    pub(super) fn with(mut self, value: impl Into<Value>) -> Self {
-        self.values.push(value.into());
-        self
+    /// Writes one row of what is to be inserted.
+    fn push_row<const N: usize>(&mut self, row: usize, values: [Value; N]) {
+        self.push(if row == 0 { "(" } else { ", (" });
+        for (at, value) in values.into_iter().enumerate() {
+            self.push(if at == 0 { "" } else { ", " }).push_value(value);
+        }
+        self.push(")");
     }
 
     /// The question how this would be done.
@@ -145,48 +151,85 @@ pub(super) fn page(
     page
 }
 
-/// Writes the whole contact over what is there, and then its files.
-pub(super) fn put(contact: &Contact) -> Result<Vec<Statement>> {
-    let participants =
-        serde_json::to_string(&contact.participants).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    let whole = Statement::new(
-        "INSERT INTO contacts (source, source_id, started_at, ended_at, topic, host, participants, run_id, buffer_path)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (source, source_id) DO UPDATE SET
+/// Writes the whole contacts, each of them once, over what is there, and then their files.
+pub(super) fn put(contacts: &[&Contact]) -> Result<Vec<Statement>> {
+    let mut statements = Vec::new();
+    for contacts in contacts.chunks(ROWS) {
+        statements.push(put_contacts(contacts)?);
+    }
+    let files = contacts.iter().flat_map(|contact| {
+        (0i64..).zip(&contact.media).map(|(position, media)| File { contact, position, media })
+    });
+    let files: Vec<File<'_>> = files.collect();
+    statements.extend(files.chunks(ROWS).map(put_files));
+    Ok(statements)
+}
+
+fn put_contacts(contacts: &[&Contact]) -> Result<Statement> {
+    let mut put = Statement::new(
+        "INSERT INTO contacts (source, source_id, started_at, ended_at, topic, host, participants, run_id, buffer_path) \
+         VALUES ",
+    );
+    for (row, contact) in contacts.iter().enumerate() {
+        let participants = serde_json::to_string(&contact.participants)
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        put.push_row(
+            row,
+            [
+                contact.source.as_str().into(),
+                contact.source_id.as_str().into(),
+                contact.started_at.timestamp_micros().into(),
+                contact.ended_at.map(|at| at.timestamp_micros()).into(),
+                contact.topic.as_deref().into(),
+                contact.host.as_deref().into(),
+                participants.as_str().into(),
+                contact.run_id.as_deref().into(),
+                contact.buffer_path.as_deref().into(),
+            ],
+        );
+    }
+    put.push(
+        " ON CONFLICT (source, source_id) DO UPDATE SET
              started_at = excluded.started_at, ended_at = excluded.ended_at, topic = excluded.topic,
              host = excluded.host, participants = excluded.participants, run_id = excluded.run_id,
              buffer_path = excluded.buffer_path",
-    )
-    .with(contact.source.as_str())
-    .with(contact.source_id.as_str())
-    .with(contact.started_at.timestamp_micros())
-    .with(contact.ended_at.map(|at| at.timestamp_micros()))
-    .with(contact.topic.as_deref())
-    .with(contact.host.as_deref())
-    .with(participants.as_str())
-    .with(contact.run_id.as_deref())
-    .with(contact.buffer_path.as_deref());
-    let media = (0i64..).zip(&contact.media).map(|(position, media)| put_media(contact, position, media));
-    Ok(std::iter::once(whole).chain(media).collect())
+    );
+    Ok(put)
 }
 
-fn put_media(contact: &Contact, position: i64, media: &Media) -> Statement {
-    Statement::new(
-        "INSERT INTO media (source, source_id, file_id, position, file_type, kind, size, sha256, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (source, source_id, file_id) DO UPDATE SET
+/// A file of a contact, and its place among that contact's files.
+struct File<'a> {
+    contact: &'a Contact,
+    position: i64,
+    media: &'a Media,
+}
+
+fn put_files(files: &[File<'_>]) -> Statement {
+    let mut put = Statement::new(
+        "INSERT INTO media (source, source_id, file_id, position, file_type, kind, size, sha256, state) VALUES ",
+    );
+    for (row, File { contact, position, media }) in files.iter().enumerate() {
+        put.push_row(
+            row,
+            [
+                contact.source.as_str().into(),
+                contact.source_id.as_str().into(),
+                media.file_id.as_str().into(),
+                (*position).into(),
+                media.file_type.as_deref().into(),
+                media.kind.map(FileKind::as_str).into(),
+                media.size.and_then(|size| i64::try_from(size).ok()).into(),
+                media.sha256.as_deref().into(),
+                state_name(media.state).into(),
+            ],
+        );
+    }
+    put.push(
+        " ON CONFLICT (source, source_id, file_id) DO UPDATE SET
              position = excluded.position, file_type = excluded.file_type, kind = excluded.kind,
              size = excluded.size, sha256 = excluded.sha256, state = excluded.state",
-    )
-    .with(contact.source.as_str())
-    .with(contact.source_id.as_str())
-    .with(media.file_id.as_str())
-    .with(position)
-    .with(media.file_type.as_deref())
-    .with(media.kind.map(FileKind::as_str))
-    .with(media.size.and_then(|size| i64::try_from(size).ok()))
-    .with(media.sha256.as_deref())
-    .with(state_name(media.state))
+    );
+    put
 }
 
 /// A contact beside one of its files, or beside none.

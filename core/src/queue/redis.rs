@@ -98,6 +98,7 @@ use self::doubt::Doubts;
 use self::fault::unreadable;
 use self::keys::Keys;
 use self::reply::Reply;
+pub(super) use self::scripts::BATCH as MOST_ENQUEUED;
 use super::clock::{Clock, Millis};
 use super::error::QueueError;
 use crate::redis::{Fault, Link};

@@ -144,7 +144,12 @@ pub async fn q9_the_producer_waits_at_the_high_water_mark(bench: Bench) {
     bench.run_with(&meetings[1..]).await;
     bench.queue.below_high_water().await.expect("one below the mark");
 
-    bench.run_with(&meetings[..1]).await;
+    let run = bench.run_with(&[]).await;
+    let [last, one_more] = [0, mark].map(|meeting| [bench.job(meeting)]);
+    let enqueued = bench.queue.enqueue_if_there_is_room(&run, &last, Tally::default()).await;
+    assert_eq!(enqueued, Ok(Some(vec![Enqueued::New])));
+    assert_eq!(bench.queue.enqueue_if_there_is_room(&run, &one_more, Tally::default()).await, Ok(None));
+    assert_eq!(bench.counts(&run).await.detected, 1, "it is in the books and not on the queue");
     assert_eq!(ends(&bench, bench.queue.below_high_water(), 50).await, None);
 
     let job = bench.claim_one().await;

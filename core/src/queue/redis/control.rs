@@ -88,7 +88,7 @@ impl RedisQueue {
         if self.run(run).await?.is_none() {
             return Err(QueueError::UnknownRun(run.clone()));
         }
-        for slice in meetings.chunks(scripts::SLICE) {
+        for slice in meetings.chunks(scripts::RETRIED) {
             self.retry_slice(&command, run, slice, &mut report).await?;
         }
         Ok(report)
@@ -103,7 +103,7 @@ impl RedisQueue {
         report: &mut RetryReport,
     ) -> Result<bool, QueueError> {
         loop {
-            let mut arguments = vec![run.to_string(), scripts::SLICE.to_string()];
+            let mut arguments = vec![run.to_string(), scripts::RETRIED.to_string()];
             arguments.extend(only.iter().map(MeetingUuid::to_string));
             let name = || format!("{command} retry {}", arguments.join(" "));
             let answer = self.eval_once(name, &scripts::RETRY, arguments.clone()).await?;

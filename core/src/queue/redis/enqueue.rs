@@ -30,7 +30,7 @@ impl RedisQueue {
             let (step, later) = rest.split_at(rest.len().min(scripts::BATCH));
             let last = later.is_empty();
             let counted = if last { tally } else { Tally::default() };
-            answers.extend(self.enqueue_step(run, step, counted).await?);
+            answers.extend(self.enqueue_step(None, run, step, counted).await?.unwrap_or_default());
             if last {
                 return Ok(answers);
             }
@@ -38,17 +38,29 @@ impl RedisQueue {
         }
     }
 
+    pub(in crate::queue) async fn enqueue_if_there_is_room(
+        &self,
+        run: &RunId,
+        step: &[NewJob],
+        tally: Tally,
+    ) -> Result<Option<Vec<Enqueued>>, QueueError> {
+        self.enqueue_step(Some(self.0.high_water), run, step, tally).await
+    }
+
+    /// None if there are as many unfinished jobs as the mark says.
     async fn enqueue_step(
         &self,
+        mark: Option<u64>,
         run: &RunId,
         jobs: &[NewJob],
         tally: Tally,
-    ) -> Result<Vec<Enqueued>, QueueError> {
+    ) -> Result<Option<Vec<Enqueued>>, QueueError> {
         let mut arguments = vec![
             run.to_string(),
             tally.present.to_string(),
             tally.excluded.to_string(),
             tally.indeterminate.to_string(),
+            mark.map_or_else(String::new, |mark| mark.to_string()),
         ];
         for NewJob { payload, ready } in jobs {
             arguments.extend([
@@ -66,11 +78,12 @@ impl RedisQueue {
         self.enqueued(run, answer)
     }
 
-    fn enqueued(&self, run: &RunId, answer: Reply) -> Result<Vec<Enqueued>, QueueError> {
+    fn enqueued(&self, run: &RunId, answer: Reply) -> Result<Option<Vec<Enqueued>>, QueueError> {
         let answer = answer.text();
         let mut words = answer.split(' ');
         match words.next() {
             Some("ok") => {}
+            Some("full") => return Ok(None),
             Some("over") => {
                 let state = self.run_state(words.next().unwrap_or_default())?;
                 return Err(QueueError::RunOver { run: run.clone(), state });
@@ -82,7 +95,7 @@ impl RedisQueue {
             Some(("D", owner)) => Ok(Enqueued::Duplicate { owner: self.run_id(owner)? }),
             _ => Ok(Enqueued::Already),
         };
-        words.map(one).collect()
+        words.map(one).collect::<Result<_, _>>().map(Some)
     }
 
     pub(in crate::queue) async fn below_high_water(&self) -> Result<(), QueueError> {

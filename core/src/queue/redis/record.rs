@@ -53,7 +53,7 @@ fn is_whole(at: DateTime<Utc>) -> bool {
     instant(at.timestamp_millis()) == at
 }
 
-/// A leased job's record; `prelude.lua` writes it.
+/// A leased job's record; `scripts/exchange.lua` writes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Leased<'a> {
     pub(super) starts: u32,
@@ -80,7 +80,7 @@ impl<'a> Leased<'a> {
     }
 }
 
-/// A dead job's record; `prelude.lua` writes it.
+/// A dead job's record; `scripts/parts/books.lua` writes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Grave<'a> {
     pub(super) starts: u32,

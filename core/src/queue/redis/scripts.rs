@@ -1,4 +1,4 @@
-//! The scripts, each a file of its own; they share `prelude.lua`.
+//! The scripts, each a file of its own; what several need stands in `scripts/parts`.
 //!
 //! A script is sent by its digest, and as a whole when the server does not know it, so that a restart or `SCRIPT FLUSH`
 //! costs one more round trip.
@@ -12,18 +12,23 @@ use super::keys;
 /// The most jobs, runs or leases that a script works on, unless it says otherwise.
 pub(super) const SLICE: usize = 100;
 
+/// The most given up jobs that are taken up again in one step, which is twice as much work as any other.
+pub(super) const RETRIED: usize = 50;
+
 /// The most leases that are looked at in one step.
 pub(super) const LEASES: u32 = 200;
 
-/// The most jobs of one enqueued batch that become one step: a page of Zoom's listing takes two.
-pub(super) const BATCH: usize = 150;
+/// The most jobs that are enqueued in one step: a page of Zoom's listing takes four.
+pub(in crate::queue) const BATCH: usize = 75;
 
+/// Each script is the names of the keys, the clock, the parts that stand behind it, and its own file.
 macro_rules! scripts {
-    ($($name:ident: $file:literal,)+) => {
+    ($($name:ident: $file:literal [$($part:literal)*],)+) => {
         $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
             Script::new(&[
                 keys::lua().as_str(),
-                include_str!("scripts/prelude.lua"),
+                include_str!("scripts/parts/clock.lua"),
+                $(include_str!(concat!("scripts/parts/", $part, ".lua")),)*
                 include_str!(concat!("scripts/", $file, ".lua")),
             ].concat())
         });)+
@@ -31,26 +36,26 @@ macro_rules! scripts {
 }
 
 scripts! {
-    BEAT: "beat",
-    CANCEL: "cancel",
-    CREATE_RUN: "create_run",
-    DEAD: "dead",
-    DEPTH: "depth",
-    DUTY: "duty",
-    END_RUN: "end_run",
-    ENQUEUE: "enqueue",
-    ENUMERATED: "enumerated",
-    EXCHANGE: "exchange",
-    EXTEND: "extend",
-    HELD: "held",
-    JOBS: "jobs",
-    LEASED: "leased",
-    LOST_BY: "lost_by",
-    NEXT_DUE: "next_due",
-    OPEN: "open",
-    OUTLOOK: "outlook",
-    PAUSE: "pause",
-    RETRY: "retry",
-    RUNS: "runs",
-    WORK_LEFT: "work_left",
+    BEAT: "beat" [],
+    CANCEL: "cancel" ["writes" "records" "books" "answers" "cutting"],
+    CREATE_RUN: "create_run" ["answers"],
+    DEAD: "dead" [],
+    DEPTH: "depth" [],
+    DUTY: "duty" [],
+    END_RUN: "end_run" [],
+    ENQUEUE: "enqueue" ["writes" "records" "books" "answers"],
+    ENUMERATED: "enumerated" [],
+    EXCHANGE: "exchange" ["writes" "records" "books" "answers" "cutting"],
+    EXTEND: "extend" ["writes" "records"],
+    HELD: "held" ["writes" "records"],
+    JOBS: "jobs" ["writes" "records"],
+    LEASED: "leased" ["writes" "records"],
+    LOST_BY: "lost_by" ["writes" "records"],
+    NEXT_DUE: "next_due" ["writes" "records"],
+    OPEN: "open" [],
+    OUTLOOK: "outlook" [],
+    PAUSE: "pause" ["writes" "records" "books"],
+    RETRY: "retry" ["writes" "records" "books" "answers"],
+    RUNS: "runs" [],
+    WORK_LEFT: "work_left" [],
 }

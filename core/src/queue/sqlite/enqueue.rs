@@ -30,15 +30,20 @@ impl SqliteQueue {
         self.write(move |step| Box::pin(async move { enqueue(step, run, &batch, tally).await })).await
     }
 
+    pub(in crate::queue) async fn enqueue_if_there_is_room(
+        &self,
+        run: &RunId,
+        step: &[NewJob],
+        tally: Tally,
+    ) -> Result<Option<Vec<Enqueued>>, QueueError> {
+        if self.is_full().await? { Ok(None) } else { self.enqueue(run, step, tally).await.map(Some) }
+    }
+
     pub(in crate::queue) async fn below_high_water(&self) -> Result<(), QueueError> {
         let mut news = self.0.writer.news();
         loop {
             news.mark_unchanged();
-            let unfinished: i64 = sqlx::query_scalar("SELECT unfinished FROM queue")
-                .fetch_one(&mut *self.reader().await?)
-                .await
-                .map_err(|error| self.fault(&error))?;
-            if unfinished < stored(self.0.high_water) {
+            if !self.is_full().await? {
                 return Ok(());
             }
             // Other processes make room unheard.
@@ -46,6 +51,14 @@ impl SqliteQueue {
                 return Err(QueueError::Closed);
             }
         }
+    }
+
+    async fn is_full(&self) -> Result<bool, QueueError> {
+        let unfinished: i64 = sqlx::query_scalar("SELECT unfinished FROM queue")
+            .fetch_one(&mut *self.reader().await?)
+            .await
+            .map_err(|error| self.fault(&error))?;
+        Ok(unfinished >= stored(self.0.high_water))
     }
 }
 

@@ -1,9 +1,10 @@
 -- Puts a batch on the queue and into the run's books.
 -- KEYS: the tag.
--- ARGV: now, series, number, keep, run, present, excluded, indeterminate, then for each job, at most BATCH:
+-- ARGV: now, series, number, keep, run, present, excluded, indeterminate, the number of unfinished jobs at which nothing is
+--       done or '', then for each job, at most BATCH:
 --       meeting, deadline, payload, 1 if it is missing altogether, 1 if Zoom's archive is complete.
 -- Returns: 'ok', then for each job N (new), A (already) or D and its owner;
---          or 'unknown'; or 'over' and the state of the run; all in one text, with spaces.
+--          or 'unknown'; or 'full'; or 'over' and the state of the run; all in one text, with spaces.
 -- Work: O(jobs · log n).
 
 local series, number, keep, run = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -18,9 +19,13 @@ end
 if state ~= 'enumerating' and state ~= 'running' then
   return 'over ' .. state
 end
+local mark = tonumber(ARGV[9])
+if mark and call('HLEN', JOBS) >= mark then
+  return 'full'
+end
 
 local uuids = {}
-for at = 9, #ARGV, 5 do
+for at = 10, #ARGV, 5 do
   uuids[#uuids + 1] = ARGV[at]
 end
 load(uuids)
@@ -28,11 +33,11 @@ load(uuids)
 local graves = call('EXISTS', DEAD(run)) == 1
 local answer = { 'ok' }
 local detected, missing = 0, 0
-for at = 9, #ARGV, 5 do
+for at = 10, #ARGV, 5 do
   local uuid = ARGV[at]
   local verdict = 'A'
   if not graves or call('HEXISTS', DEAD(run), uuid) == 0 then
-    local job = known[uuid]
+    local job = read(uuid)
     if not job then
       create(uuid, run, ARGV[at + 1], ARGV[at + 2])
       verdict = 'N'

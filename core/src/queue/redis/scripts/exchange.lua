@@ -34,25 +34,84 @@ local function delay(job, due, cause, state)
   put(CAUSES, job.uuid, cause)
 end
 
--- What became of the job, as a letter. `at` is where its fate stands.
+-- Of a leased job's record what its end takes: its runs, when it was enqueued, and the lease.
+local ENDING = '^l%d+;(%w+);([%w,]*);%-?%d+;(%-?%d+);(%d+),(%-?%d+),([^;]*);'
+local finished = {}   -- meetings
+local finished_of = {}   -- run → those of them that were in its books
+
+local function finish_for(run, uuid, outcome, files, bytes)
+  add(run, outcome, 1)
+  add(run, 'pending', -1)
+  add(run, 'leased', -1)
+  if files ~= '0' then
+    add(run, 'files', tonumber(files))
+  end
+  if bytes ~= '0' then
+    add(run, 'bytes', tonumber(bytes))
+  end
+  local its = finished_of[run]
+  if its then
+    its[#its + 1] = uuid
+  else
+    finished_of[run] = { uuid }
+  end
+end
+
+-- The usual end, of which there are so many that no more of a record is looked at than it takes. `at` is where the job stands.
+local function finish(uuid, at)
+  local owner, others, enqueued, fence, till, holder = string.match(unread(uuid) or '', ENDING)
+  if fence ~= ARGV[at + 1] or holder ~= worker or tonumber(till) <= now then
+    return 'l'
+  end
+  local files, bytes, outcome = ARGV[at + 2], ARGV[at + 3], ARGV[at + 5]
+  finish_for(owner, uuid, outcome, files, bytes)
+  if others ~= '' then
+    for run in string.gmatch(others, '%w+') do
+      finish_for(run, uuid, outcome, files, bytes)
+    end
+  end
+  age(enqueued, -1)
+  forget(uuid)
+  finished[#finished + 1] = uuid
+  return 'd'
+end
+
+local function take_finished_away()
+  if #finished > 0 then
+    call('ZREM', LEASED, unpack(finished))
+    for run, its in pairs(finished_of) do
+      call('ZREM', OTHER(run), unpack(its))
+      thinned[run] = true
+    end
+    call('HDEL', JOBS, unpack(finished))
+    call('HDEL', CAUSES, unpack(finished))
+  end
+end
+
+-- What became of a job that is not finished, as a letter. `at` is where the job stands.
 local function settle(job, at)
-  local fate = ARGV[at]
-  if fate == 'finish' then
-    add_all(job, ARGV[at + 1], 1)
-    add_all(job, 'pending', -1)
-    remove(job)
-  elseif fate == 'dead' then
-    bury(job, ARGV[at + 1])
+  if not is_held(job, ARGV[at + 1], worker) then
+    return 'l'
+  end
+  if ARGV[at + 2] ~= '0' then
+    add_all(job, 'files', tonumber(ARGV[at + 2]))
+  end
+  if ARGV[at + 3] ~= '0' then
+    add_all(job, 'bytes', tonumber(ARGV[at + 3]))
+  end
+  local fate = ARGV[at + 4]
+  if fate == 'dead' then
+    bury(job, ARGV[at + 5])
   elseif fate == 'retry' and job.starts >= attempts then
-    bury(job, ARGV[at + 2])
+    bury(job, ARGV[at + 6])
     return 'x'
   elseif fate == 'retry' then
-    delay(job, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+    delay(job, ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
   else
     -- Nobody's failure: the start is given back.
     job.starts = math.max(job.starts - 1, 0)
     if fate == 'snooze' then
-      delay(job, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+      delay(job, ARGV[at + 5], ARGV[at + 6], ARGV[at + 7])
     else
       turn(job, 'r', '')
       news = true
@@ -75,22 +134,13 @@ if ARGV[FIRST] then
   load(uuids)
   local letters, any = {}, false
   for nth, place in ipairs(places) do
-    local job = known[uuids[nth]]
-    if is_held(job, ARGV[place + 1], worker) then
-      any = true
-      if ARGV[place + 2] ~= '0' then
-        add_all(job, 'files', tonumber(ARGV[place + 2]))
-      end
-      if ARGV[place + 3] ~= '0' then
-        add_all(job, 'bytes', tonumber(ARGV[place + 3]))
-      end
-      letters[nth] = settle(job, place + 4)
-    else
-      letters[nth] = 'l'
-    end
+    local uuid = uuids[nth]
+    local letter = ARGV[place + 4] == 'finish' and finish(uuid, place) or settle(read(uuid), place)
+    letters[nth], any = letter, any or letter ~= 'l'
   end
   answer = table.concat(letters)
   if any then
+    take_finished_away()
     flush()
     tell(series, number, keep, answer)
   end
@@ -141,19 +191,6 @@ mend_touched()
 
 -- Jobs that go out -------------------------------------------------------------------------------------------------------
 
--- A record that is lost or cannot be read is handed out as a payload that cannot be read: the claimer gives it up.
-local function job_of(uuid, text, run, deadline)
-  local job = parse(uuid, text or '')
-  if not job then
-    age(whole(now), 1)
-    job = {
-      uuid = uuid, state = 'r', starts = 0, owner = run, others = '', enqueued = whole(now),
-      deadline = deadline, hold = '', payload = text or '',
-    }
-  end
-  return job
-end
-
 -- Takes at most `most` jobs of a run from those that are ready, none of them later than `latest`: meeting, deadline…
 local function pop(run, latest, most)
   if not latest then
@@ -166,6 +203,8 @@ local function pop(run, latest, most)
   return first
 end
 
+-- Of a job's record what its lease changes, and what stands between.
+local TAKING = '^%a(%d+)(;(%w+);([%w,]*);(%-?%d+);%-?%d+;)[^;]*(;.*)$'
 local till, held = whole(now + lease), 0
 
 local function take(run, latest)
@@ -177,21 +216,37 @@ local function take(run, latest)
   if #uuids == 0 then
     return
   end
-  local texts = call('HMGET', JOBS, unpack(uuids))
+  local records = call('HMGET', JOBS, unpack(uuids))
   -- One sequence for all jobs: a token of a job that was finished and enqueued again never fits its new lease.
   local fence = call('HINCRBY', QUEUE, 'fence', #uuids) - #uuids
+  local jobs, leases, indexed = { 'HSET', JOBS }, { 'ZADD', LEASED }, { 'ZADD', OTHER(run) }
   for at, uuid in ipairs(uuids) do
-    local job = job_of(uuid, texts[at], run, whole(tonumber(first[2 * at])))
+    local starts, runs, owner, others, deadline, payload = string.match(records[at] or '', TAKING)
+    if not starts then
+      -- One that is lost or cannot be read is handed out as a payload that cannot be read: the claimer gives it up.
+      local enqueued = whole(now)
+      starts, owner, others, deadline = 0, run, '', whole(tonumber(first[2 * at]))
+      runs, payload = ';' .. run .. ';;' .. deadline .. ';' .. enqueued .. ';', ';' .. (records[at] or '')
+      age(enqueued, 1)
+    end
+    add(owner, 'leased', 1)
+    if others ~= '' then
+      for other in string.gmatch(others, '%w+') do
+        add(other, 'leased', 1)
+      end
+    end
     fence = fence + 1
-    job.state, job.starts = 'l', job.starts + 1
-    job.hold = whole(fence) .. ',' .. till .. ',' .. worker
-    add_all(job, 'leased', 1)
-    local text = text_of(job)
-    put(JOBS, uuid, text)
-    place(LEASED, uuid, till)
-    place(OTHER(run), uuid, job.deadline)
-    taken[2 * (held + at) - 1], taken[2 * (held + at)] = uuid, text
+    local record = 'l' .. starts + 1 .. runs .. fence .. ',' .. till .. ',' .. worker .. payload
+    local last = 2 * at
+    jobs[last + 1], jobs[last + 2] = uuid, record
+    leases[last + 1], leases[last + 2] = till, uuid
+    indexed[last + 1], indexed[last + 2] = deadline, uuid
+    last = 2 * (held + at)
+    taken[last - 1], taken[last] = uuid, record
   end
+  call(unpack(jobs))
+  call(unpack(leases))
+  call(unpack(indexed))
   held = held + #uuids
   thinned[run] = nil
 end

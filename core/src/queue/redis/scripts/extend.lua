@@ -14,7 +14,7 @@ load(uuids)
 local held = { 'ZREM', LEASED }
 for at = 3, #ARGV, 3 do
   local uuid, fence, worker = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local job = known[uuid]
+  local job = read(uuid)
   if is_held(job, fence, worker) then
     job.hold = table.concat({ fence, till, worker }, ',')
     write(job)
@@ -28,4 +28,5 @@ end
 if #held > 2 then
   call(unpack(held))
 end
-return done(answers)
+flush()
+return answers

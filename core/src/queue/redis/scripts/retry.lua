@@ -1,6 +1,6 @@
 -- Puts what a run has given up back on the queue: a slice of all of it, or the given meetings.
 -- KEYS: the tag.
--- ARGV: now, series, number, keep, run, most, then the meetings, at most SLICE; none for all.
+-- ARGV: now, series, number, keep, run, most, then the meetings, at most RETRIED; none for all.
 -- Returns: in one text 'ok', how many were put back, how many joined a job of another run, 1 if there is more;
 --          or 'unknown'; or 'cancelling': the run's cancelling has to be brought to its end first.
 -- Work: O(jobs · log n).
