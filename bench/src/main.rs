@@ -6,6 +6,7 @@
 
 mod bullmq;
 mod downloads;
+mod embedded;
 mod enumeration;
 mod evalsha;
 mod jobs;

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::server::{Executed, Server};
 use crate::table::{Figures, WIDTHS, print, print_ratios, spread};
-use crate::{Fault, bullmq, evalsha, machine, pool, processes, python};
+use crate::{Fault, bullmq, embedded, evalsha, machine, pool, processes, python};
 
 /// Jobs at once, and how many no-op jobs of the backlog are done so.
 const PARTS: [(usize, usize); WIDTHS] = [(1, 9_000), (16, 25_000), (32, 25_000), (128, 40_000)];
@@ -29,6 +29,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Peer {
     Recapture,
+    Embedded,
     Scripts,
     Bullmq,
     Arq,
@@ -74,6 +75,7 @@ impl Peer {
     fn title(self) -> &'static str {
         match self {
             Self::Recapture => "**Recapture**",
+            Self::Embedded => "**Recapture**, embedded (SQLite)",
             Self::Scripts => "its scripts, without a pool",
             Self::Bullmq => "bullmq-official 1.4 (Rust)",
             Self::Arq => "arq 0.28, uvloop, looks every ms",
@@ -87,6 +89,7 @@ impl Peer {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Recapture => "recapture",
+            Self::Embedded => "embedded",
             Self::Scripts => "scripts",
             Self::Bullmq => "bullmq",
             Self::Arq => "arq",
@@ -107,7 +110,7 @@ impl Peer {
     /// The environment of a peer in Python.
     fn package(self) -> Option<&'static str> {
         match self {
-            Self::Recapture | Self::Scripts | Self::Bullmq => None,
+            Self::Recapture | Self::Embedded | Self::Scripts | Self::Bullmq => None,
             _ => Some(self.name()),
         }
     }
@@ -118,6 +121,10 @@ impl Peer {
         let (parts, backlog) =
             if self.package().is_some() { (SLOW_PARTS, SLOW_BACKLOG) } else { (PARTS, BACKLOG) };
 
+        if self == Self::Embedded {
+            let parts = SLOW_PARTS.map(|(concurrency, jobs)| (concurrency, scaled(jobs)));
+            return embedded::measure(parts, SAMPLES).await;
+        }
         let mut server = Server::start().await?;
         self.fill(&mut server, scaled(backlog), &mut figures).await?;
         for (at, (concurrency, jobs)) in parts.into_iter().enumerate() {
@@ -205,6 +212,6 @@ pub(crate) fn per_job(amount: u64, jobs: usize) -> f64 {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "what is counted is far below 2^52")]
-fn micros_per_job(used: Duration, jobs: usize) -> f64 {
+pub(crate) fn micros_per_job(used: Duration, jobs: usize) -> f64 {
     used.as_secs_f64() * 1e6 / jobs as f64
 }

@@ -48,9 +48,8 @@ pub struct PoolSettings {
     pub drain: Duration,
 }
 
-/// A pool of so many slots has two desks: one call is on its way while the other's jobs run. Of fewer, one call for all of them
-/// costs the queue less than two for half of them each.
-const LARGE: usize = 64;
+/// A pool of so many slots has two desks: one call is on its way while the other's jobs run.
+const LARGE: usize = 16;
 
 /// What a pool did in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
