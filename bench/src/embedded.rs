@@ -3,7 +3,7 @@
 use crate::Fault;
 use crate::peer::{micros_per_job, per_job, rate};
 use crate::table::{Figures, WIDTHS};
-use crate::{machine, pool};
+use crate::{jobs, machine, pool};
 
 /// No-op jobs by so many at once, and how many, off a backlog that is a little larger than all of them.
 pub(crate) async fn measure(parts: [(usize, usize); WIDTHS], samples: u32) -> Result<Figures, Fault> {
@@ -22,6 +22,8 @@ pub(crate) async fn measure(parts: [(usize, usize); WIDTHS], samples: u32) -> Re
         }
     }
     let idle = format!("sqlite://{}", folder.path().join("idle.db").display());
-    figures.latencies(pool::latencies(&idle, samples).await?);
+    // One process lists and works.
+    let idle = jobs::open(&idle).await?;
+    figures.latencies(pool::latencies_between(&idle, idle.clone(), samples).await?);
     Ok(figures)
 }

@@ -89,8 +89,16 @@ fn ratio(part: usize, whole: usize) -> f64 {
 
 /// From before the call that enqueues to the start of the handler, in an idle pool.
 pub(crate) async fn latencies(url: &str, samples: u32) -> Result<Vec<Duration>, Fault> {
-    let queue = jobs::open(url).await?;
-    let run = new_run(&queue).await?;
+    latencies_between(&jobs::open(url).await?, jobs::open(url).await?, samples).await
+}
+
+/// The same with the pool's own hold of the queue.
+pub(crate) async fn latencies_between(
+    queue: &Queue,
+    of_the_pool: Queue,
+    samples: u32,
+) -> Result<Vec<Duration>, Fault> {
+    let run = new_run(queue).await?;
     let stop = CancellationToken::new();
     let (tell, mut told) = mpsc::unbounded_channel();
     let handler = move |held: HeldJob| {
@@ -101,7 +109,7 @@ pub(crate) async fn latencies(url: &str, samples: u32) -> Result<Vec<Duration>, 
         }
     };
     let worker = WorkerId::new();
-    let pool = tokio::spawn(run_pool(jobs::open(url).await?, worker, settings(16), stop.clone(), handler));
+    let pool = tokio::spawn(run_pool(of_the_pool, worker, settings(16), stop.clone(), handler));
     let mut latencies = Vec::new();
     for number in 0..samples {
         // Long enough for the pool to have nothing to do.

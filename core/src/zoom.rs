@@ -10,6 +10,7 @@ mod error;
 #[cfg(test)]
 mod fuzz;
 mod limiter;
+mod refusals;
 mod sharing;
 mod wire;
 
@@ -26,6 +27,7 @@ pub use limiter::{LimitUse, Limiter, LongWait};
 pub use sharing::Sharing;
 pub use wire::{Instance, Page};
 
+use self::refusals::Refusals;
 use crate::config::{self, Category};
 use crate::http;
 use crate::meeting::{Meeting, MeetingUuid};
@@ -77,6 +79,7 @@ pub struct Zoom {
     limiter: Limiter,
     downloads: download::Downloads,
     request_timeout: Duration,
+    refusals: Refusals,
 }
 
 impl Zoom {
@@ -100,6 +103,7 @@ impl Zoom {
                 stall: settings.stall_timeout,
             },
             request_timeout: settings.request_timeout,
+            refusals: Refusals::default(),
             http: client,
         })
     }
@@ -267,7 +271,7 @@ impl Zoom {
         let Got { status, daily, retry_after, answer, .. } = got;
         match (status, answer.code) {
             (429, _) => {
-                let until = retry_after.unwrap_or_else(|| Utc::now() + chrono::Duration::seconds(1));
+                let until = retry_after.unwrap_or_else(|| Utc::now() + self.refusals.pause(Instant::now()));
                 self.limiter.close(category, until).await;
                 metrics::zoom_throttled(category.as_str(), daily);
                 ZoomError::RateLimited { until, daily, answer }
