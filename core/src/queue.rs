@@ -326,7 +326,7 @@ impl Queue {
         }
     }
 
-    /// The same in one step, of at most [`Self::most_enqueued`] jobs; nothing is done, and none is the answer, if there are as many
+    /// Enqueues at most [`Self::most_enqueued`] jobs, in one step; nothing is done, and none is the answer, if there are as many
     /// unfinished jobs as the high-water mark says.
     pub async fn enqueue_if_there_is_room(
         &self,

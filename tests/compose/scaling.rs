@@ -65,7 +65,7 @@ async fn any_number_of_workers_uses_the_whole_limit_and_no_more() {
                 "| {limit} | {workers} | {meetings} | {share:.2} | {refused} | {:.0} % |",
                 busy * 100.0
             );
-            // Where all of Zoom's limit is asked for, a refusal takes a second of everybody: that is told, and bounded by their number.
+            // Where all of Zoom's limit is asked for, a refusal takes half a second of everybody: that is told, and bounded by their number.
             if refused > 5 || limit < PLAN && share < 0.95 && busy < BUSY {
                 short.push((limit, workers));
             }

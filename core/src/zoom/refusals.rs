@@ -1,6 +1,6 @@
 //! How long nobody asks after a 429 that does not say for how long. Zoom counts by the second, and what is a moment too much
 //! is met at a second's end: half of one is enough. Whoever is refused when that is over, because others use the same limit,
-//! waits for a whole.
+//! waits for a whole. Refusals of this process count, of whatever category.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -30,6 +30,7 @@ impl RedisQueue {
             let (step, later) = rest.split_at(rest.len().min(scripts::BATCH));
             let last = later.is_empty();
             let counted = if last { tally } else { Tally::default() };
+            // Without a mark there is always room.
             answers.extend(self.enqueue_step(None, run, step, counted).await?.unwrap_or_default());
             if last {
                 return Ok(answers);
