@@ -14,15 +14,21 @@ pub(crate) const LONGEST_LINE: u64 = 16 << 20;
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     // It may grow while it is read; what is known beforehand costs nothing.
-    if file.metadata()?.len() > most {
+    let length = file.metadata()?.len();
+    if length > most {
         return Err(too_large(most));
     }
-    up_to(file, most)
+    // With room for all of it and for finding its end, or it would be read in ever larger pieces, from 32 bytes on.
+    let room = usize::try_from(length.saturating_add(1)).unwrap_or_default();
+    into(Vec::with_capacity(room), file, most)
 }
 
 /// All that comes; an error, instead of a beginning, if it is more than `most`.
 pub(crate) fn up_to(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    into(Vec::new(), from, most)
+}
+
+fn into(mut bytes: Vec<u8>, from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     from.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(too_large(most));

@@ -80,18 +80,46 @@ impl Keys {
     }
 }
 
-/// The names as scripts use them: `JOBS`, `READY(run)`.
-pub(super) fn lua() -> String {
-    let singles = SINGLE.map(|(constant, name)| format!("local {constant} = TAG .. ':{name}'\n"));
+/// The parts of a script in their order, each behind those names of keys, `JOBS` or `READY(run)`, which it is the first to
+/// use: a name costs time whenever it is made, and a script may end before a part.
+pub(super) fn with_names(parts: &[&str]) -> String {
+    let singles = SINGLE.map(|(constant, name)| (constant, format!("local {constant} = TAG .. ':{name}'\n")));
     let many = MANY.map(|(function, name)| {
-        format!("local function {function}(of) return TAG .. ':{name}:' .. of end\n")
+        (function, format!("local function {function}(of) return TAG .. ':{name}:' .. of end\n"))
     });
-    ["local TAG = KEYS[1]\n".to_owned(), singles.concat(), many.concat()].concat()
+    let mut missing: Vec<_> = singles.into_iter().chain(many).collect();
+    let mut script = "local TAG = KEYS[1]\n".to_owned();
+    for part in parts {
+        missing.retain(|(name, made)| {
+            let used = uses(part, name);
+            if used {
+                script.push_str(made);
+            }
+            !used
+        });
+        script.push_str(part);
+    }
+    script
+}
+
+/// Whether a text has a word; in a comment is enough.
+fn uses(text: &str, word: &str) -> bool {
+    text.split(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_')).any(|found| found == word)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_stands_behind_the_names_that_it_is_the_first_to_use() {
+        let script = with_names(&["call('HGET', JOBS, 'x')\n", "call('DEL', RUN(run), JOBS, JOBSX)\n"]);
+        assert_eq!(
+            script,
+            "local TAG = KEYS[1]\nlocal JOBS = TAG .. ':jobs'\ncall('HGET', JOBS, 'x')\n\
+             local function RUN(of) return TAG .. ':run:' .. of end\ncall('DEL', RUN(run), JOBS, JOBSX)\n"
+        );
+    }
 
     #[test]
     fn the_keys_are_these() {

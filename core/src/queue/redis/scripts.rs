@@ -21,31 +21,30 @@ pub(super) const LEASES: u32 = 200;
 /// The most jobs that are enqueued in one step: a page of Zoom's listing takes four.
 pub(in crate::queue) const BATCH: usize = 75;
 
-/// Each script is the names of the keys, the clock, the parts that stand behind it, and its own file.
+/// Each script is the clock, the parts that stand behind it in their order, and its own file.
 macro_rules! scripts {
     ($($name:ident: $file:literal [$($part:literal)*],)+) => {
         $(pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(&[
-                keys::lua().as_str(),
+            Script::new(&keys::with_names(&[
                 include_str!("scripts/parts/clock.lua"),
                 $(include_str!(concat!("scripts/parts/", $part, ".lua")),)*
                 include_str!(concat!("scripts/", $file, ".lua")),
-            ].concat())
+            ]))
         });)+
     };
 }
 
 scripts! {
     BEAT: "beat" [],
-    CANCEL: "cancel" ["writes" "records" "books" "answers" "cutting"],
+    CANCEL: "cancel" ["books" "writes" "records" "changes" "answers" "cutting"],
     CREATE_RUN: "create_run" ["answers"],
     DEAD: "dead" [],
     DEPTH: "depth" [],
     DUTY: "duty" [],
     END_RUN: "end_run" [],
-    ENQUEUE: "enqueue" ["writes" "records" "books" "answers"],
+    ENQUEUE: "enqueue" ["books" "writes" "records" "changes" "answers"],
     ENUMERATED: "enumerated" [],
-    EXCHANGE: "exchange" ["writes" "records" "books" "answers" "cutting"],
+    EXCHANGE: "exchange" ["books" "answers" "usual" "writes" "records" "changes" "cutting"],
     EXTEND: "extend" ["writes" "records"],
     HELD: "held" ["writes" "records"],
     JOBS: "jobs" ["writes" "records"],
@@ -54,8 +53,8 @@ scripts! {
     NEXT_DUE: "next_due" ["writes" "records"],
     OPEN: "open" [],
     OUTLOOK: "outlook" [],
-    PAUSE: "pause" ["writes" "records" "books"],
-    RETRY: "retry" ["writes" "records" "books" "answers"],
+    PAUSE: "pause" ["books" "writes" "records" "changes"],
+    RETRY: "retry" ["books" "writes" "records" "changes" "answers"],
     RUNS: "runs" [],
     WORK_LEFT: "work_left" [],
 }

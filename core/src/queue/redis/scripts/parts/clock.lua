@@ -1,10 +1,11 @@
--- What a script is made of besides its own text: the names of the keys (keys.rs), this part, and those that scripts.rs names.
+-- What every script begins with; the names of keys (keys.rs) stand before the parts (scripts.rs) that use them.
 -- KEYS[1] is the tag, ARGV[1] the instant to work at in milliseconds, or '' for the server's clock.
 
 local call = redis.call
 
+-- As text, which a command takes in half the time that it needs for a number.
 local function whole(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
 end
 
 local now = tonumber(ARGV[1])

@@ -52,11 +52,6 @@ local function read(uuid)
   return job
 end
 
--- The record of a meeting, if nobody has read or changed it.
-local function unread(uuid)
-  return known[uuid] == nil and texts[uuid]
-end
-
 -- From now on there is none.
 local function forget(uuid)
   texts[uuid], known[uuid] = false, false
