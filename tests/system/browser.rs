@@ -102,10 +102,15 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
+        let answer = self.answer_to(path, body).await;
+        assert!(answer["error"].is_null(), "{path}: {answer}");
+        answer
+    }
+
+    async fn answer_to(&self, path: &str, body: Value) -> Value {
         let answer = self.http.post(format!("{}{path}", self.session)).json(&body).send().await.unwrap();
-        let answer: Value = answer.json().await.unwrap();
-        assert!(answer["value"]["error"].is_null(), "{path}: {answer}");
-        answer["value"].clone()
+        let mut answer: Value = answer.json().await.unwrap();
+        answer["value"].take()
     }
 
     async fn open(&self, url: &str) {
@@ -122,13 +127,23 @@ impl Browser {
     }
 
     async fn click(&self, css: &str) {
-        let element = self.element(css).await;
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        self.act(css, "click", json!({})).await;
     }
 
     async fn write(&self, css: &str, keys: &str) {
-        let element = self.element(css).await;
-        self.post(&format!("/element/{element}/value"), json!({ "text": keys })).await;
+        self.act(css, "value", json!({ "text": keys })).await;
+    }
+
+    /// Does something to an element; to its successor, if the page was renewed since it was found.
+    async fn act(&self, css: &str, what: &str, body: Value) {
+        loop {
+            let element = self.element(css).await;
+            let answer = self.answer_to(&format!("/element/{element}/{what}"), body.clone()).await;
+            if answer["error"].is_null() {
+                return;
+            }
+            assert_eq!(answer["error"], "stale element reference", "{what} {css}: {answer}");
+        }
     }
 
     /// Returns when the page, as it is or as it changes by itself, holds the words.

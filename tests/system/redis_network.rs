@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::harness::{Bench, Process, text};
 use crate::redis::{bench, tiny};
@@ -124,6 +126,19 @@ async fn starts_of(bench: &Bench, run: &str) -> Vec<u64> {
     meetings.iter().map(|meeting| meeting["starts"].as_u64().unwrap()).collect()
 }
 
+/// Whether somebody holds the lock of the embedded queue, if there is one.
+async fn is_locked(bench: &Bench) -> bool {
+    let database = bench.path("queue.db");
+    if !database.exists() {
+        return false;
+    }
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::ZERO);
+    let mut queue = options.connect().await.unwrap();
+    let written = sqlx::query("BEGIN IMMEDIATE").execute(&mut queue).await;
+    queue.close().await.unwrap();
+    written.is_err()
+}
+
 async fn stands_still(bench: Bench) {
     let detached = bench.run(&bench.recovery(&["--detach"])).await.exits(0).object();
     let run = detached["id"].as_str().unwrap();
@@ -131,6 +146,12 @@ async fn stands_still(bench: Bench) {
     let mut frozen = bench.spawn(&["worker"]);
     frozen.until(bench.simulator.wait_for(|counts| counts.downloads_now == 12)).await;
     frozen.signal(Signal::STOP);
+    while is_locked(&bench).await {
+        // It was stopped while it wrote to the embedded queue, whose lock it would keep.
+        frozen.signal(Signal::CONT);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        frozen.signal(Signal::STOP);
+    }
     let mut other = bench.spawn(&["worker"]);
     other.until(bench.simulator.wait_for(|counts| counts.downloads_now == 24)).await;
     // The bytes wait for the frozen one too; it must not make files of them.

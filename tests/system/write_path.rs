@@ -87,7 +87,8 @@ async fn in_an_object_store() {
 }
 
 async fn dies_and_mends(point: &str, mut bench: Bench) {
-    bench.set("queue.lease", "'1s'").set("worker.concurrency", "1");
+    // A lease that only the dead worker lets end, also where a dozen others take the processor.
+    bench.set("queue.lease", "'3s'").set("worker.concurrency", "1");
     let mut command = bench.command(&bench.recovery(&[]));
     command.env("RECAPTURE_DIE_AT", point);
     let ended = Process::spawn(command).end().await;

@@ -175,7 +175,7 @@ pub(crate) async fn a_job_that_is_enqueued_to_an_idle_pool_starts(store: Store) 
 pub(crate) async fn a_pool_leases_no_more_than_it_works_on(store: Store) {
     let mut floor = Floor::new(store, LONG).await;
     // The larger pool has two desks.
-    for (slots, meetings) in [(3_u32, 0..7), (21, 100..130)] {
+    for (slots, meetings) in [(3_u32, 0..7), (70, 100..180)] {
         let meetings: Vec<u32> = meetings.collect();
         let all = u32::try_from(meetings.len()).unwrap();
         let gate = Arc::new(Semaphore::new(0));
