@@ -4,14 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 use recapture_core::config::{Config, Sources};
 use recapture_core::{shutdown, telemetry};
-
-/// A meeting is some thousands of small pieces of memory, made on one thread and given back on another: the system's own
-/// allocator takes a tenth of the processor time for them.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Recovers the meetings that wait on the queue, until it is stopped
 #[derive(Parser)]
