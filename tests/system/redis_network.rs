@@ -126,17 +126,22 @@ async fn starts_of(bench: &Bench, run: &str) -> Vec<u64> {
     meetings.iter().map(|meeting| meeting["starts"].as_u64().unwrap()).collect()
 }
 
-/// Whether somebody holds the lock of the embedded queue, if there is one.
-async fn is_locked(bench: &Bench) -> bool {
+/// Stops a process between two writes to the embedded queue, if there is one: it would keep the lock that it wrote under.
+async fn freeze(bench: &Bench, process: &mut Process) {
     let database = bench.path("queue.db");
-    if !database.exists() {
-        return false;
+    let mut lock = None;
+    if database.exists() {
+        let mut queue = SqliteConnectOptions::new().filename(database).connect().await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut queue).await.unwrap();
+        lock = Some(queue);
     }
-    let options = SqliteConnectOptions::new().filename(database).busy_timeout(Duration::ZERO);
-    let mut queue = options.connect().await.unwrap();
-    let written = sqlx::query("BEGIN IMMEDIATE").execute(&mut queue).await;
-    queue.close().await.unwrap();
-    written.is_err()
+    process.signal(Signal::STOP);
+    while !process.stands_still() {
+        process.until(tokio::task::yield_now()).await;
+    }
+    if let Some(queue) = lock {
+        queue.close().await.unwrap();
+    }
 }
 
 async fn stands_still(bench: Bench) {
@@ -145,13 +150,7 @@ async fn stands_still(bench: Bench) {
     bench.simulator.hold_downloads();
     let mut frozen = bench.spawn(&["worker"]);
     frozen.until(bench.simulator.wait_for(|counts| counts.downloads_now == 12)).await;
-    frozen.signal(Signal::STOP);
-    while is_locked(&bench).await {
-        // It was stopped while it wrote to the embedded queue, whose lock it would keep.
-        frozen.signal(Signal::CONT);
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        frozen.signal(Signal::STOP);
-    }
+    freeze(&bench, &mut frozen).await;
     let mut other = bench.spawn(&["worker"]);
     other.until(bench.simulator.wait_for(|counts| counts.downloads_now == 24)).await;
     // The bytes wait for the frozen one too; it must not make files of them.
