@@ -41,7 +41,8 @@
 //! # After a crash
 //!
 //! Every step above is one transaction of the backend, so what a crash leaves is a state of the drawing: a leased
-//! job whose lease runs out is ready again, with its start counted. Delivery is at least once; whoever does the work
+//! job whose lease runs out is ready again, with its start counted; if that happens to it again it rests first, for less
+//! than a second (`lease.rs`). Delivery is at least once; whoever does the work
 //! makes its effects idempotent.
 
 mod backend;

@@ -177,7 +177,10 @@ impl Round {
         assert_eq!((counts["listed"], counts["pending"]), (u64::from(MEETINGS), 0));
         assert_eq!(counts["recovered"], counts["detected"]);
         bench.assert_all_recovered();
-        assert_eq!(redis.unfinished().await, 0);
+        // The run of a producer that was killed may want meetings that the last run found with the platform already.
+        while redis.unfinished().await > 0 {
+            tokio::task::yield_now().await;
+        }
         for place in ["leased", "delayed"] {
             assert_eq!(redis.tell(&["ZCARD", &format!("{{recapture}}:{place}")]).await, ":0");
         }

@@ -75,6 +75,7 @@ claims! {
         q4_an_abandoned_job_is_claimable_when_its_lease_ends,
         q4_a_job_that_is_renewed_is_never_handed_out_twice,
         q5_a_job_that_kills_its_worker_is_dead_after_its_last_start,
+        q5_jobs_that_are_abandoned_again_rest_for_less_than_a_second_each_for_another,
         q6_snoozing_and_releasing_cost_no_start,
         q6_a_retry_costs_a_start_and_the_last_one_the_job;
     books:

@@ -1,10 +1,12 @@
 //! Q3 to Q6: who may work on a job, for how long, and what a start costs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 use super::Bench;
-use super::bench::{MOMENT, RECOVERED, because, numbers};
-use crate::queue::{Claimed, ExtendOutcome, Fate, Settled, WorkerId};
+use super::bench::{MOMENT, RECOVERED, because, numbers, uuid};
+use crate::queue::lease::rest;
+use crate::queue::{Claimed, ExtendOutcome, Fate, JobState, Settled, WorkerId};
 use crate::reason::{Cause, Outcome, Reason};
 use crate::run::{Mode, RunState};
 
@@ -125,7 +127,7 @@ pub async fn q5_a_job_that_kills_its_worker_is_dead_after_its_last_start(bench: 
     for start in 1..=bench.store.settings.max_attempts {
         let killed = bench.claim_one().await;
         assert_eq!((numbers(std::slice::from_ref(&killed))[0], killed.starts), (1, start));
-        bench.clock.advance(bench.lease());
+        bench.clock.advance(bench.lease() + resting(start, 1));
     }
     assert_eq!(numbers(&bench.claim(9).await), [2], "the other job goes on");
     for run in [&first, &second] {
@@ -138,6 +140,33 @@ pub async fn q5_a_job_that_kills_its_worker_is_dead_after_its_last_start(bench: 
         assert_eq!(bench.counts(run).await.failed, 1);
         assert!(bench.counts(run).await.balance());
     }
+}
+
+fn resting(starts: u32, meeting: u32) -> Duration {
+    rest(starts, &uuid(meeting)).to_std().expect("not negative")
+}
+
+pub async fn q5_jobs_that_are_abandoned_again_rest_for_less_than_a_second_each_for_another(bench: Bench) {
+    let run = bench.run_with(&[1]).await;
+    for start in 1..bench.store.settings.max_attempts {
+        assert_eq!(bench.claim_one().await.starts, start);
+        bench.clock.advance(bench.lease());
+        let rest = resting(start, 1);
+        if start > 1 {
+            assert!(bench.claim(1).await.is_empty(), "nothing is to be done meanwhile");
+            let resting = &bench.queue.jobs(&run, None, 9).await.expect("read")[0];
+            assert_eq!(
+                (resting.state, resting.cause.as_ref().unwrap().reason),
+                (JobState::Delayed, Reason::WorkerDied)
+            );
+            assert_eq!(resting.due, Some(bench.now() + rest));
+            assert_eq!(bench.queue.work_left(&run).await.expect("read").retrying, 1);
+            bench.clock.advance(rest);
+        }
+    }
+    // Those that died together do not come back together.
+    let all: BTreeSet<Duration> = (1..50).map(|meeting| resting(2, meeting)).collect();
+    assert!(all.len() > 4 && all.iter().all(|rest| rest.as_millis() < 1000), "{all:?}");
 }
 
 pub async fn q6_snoozing_and_releasing_cost_no_start(bench: Bench) {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::bench::uuid;
 use super::model::RUNS;
+use crate::queue::lease::rest;
 use crate::queue::{CancelReport, Enqueued, Fate, RetryReport, Settled};
 use crate::reason::{Outcome, Reason};
 use crate::run::{Counts, RunId, RunState};
@@ -169,9 +171,13 @@ impl Model {
                 Place::Leased { until, .. } if until <= self.now && job.starts >= self.max_attempts => {
                     killed.push(*meeting);
                 }
-                Place::Leased { until: end, .. } | Place::Delayed { due: end, .. } if end <= self.now => {
-                    job.place = Place::Ready;
+                Place::Leased { until, .. } if until <= self.now => {
+                    let due = until + rest(job.starts, &uuid(*meeting));
+                    let rests = due > self.now;
+                    job.place =
+                        if rests { Place::Delayed { due, reason: Reason::WorkerDied } } else { Place::Ready };
                 }
+                Place::Delayed { due, .. } if due <= self.now => job.place = Place::Ready,
                 _ => {}
             }
         }

@@ -14,7 +14,7 @@ use super::{SqliteQueue, Terms};
 use crate::queue::clock::{Millis, instant};
 use crate::queue::error::QueueError;
 use crate::queue::job::JobPayload;
-use crate::queue::lease::{Claimed, Lease, Moved, WorkerId};
+use crate::queue::lease::{Claimed, Lease, Moved, WorkerId, rest};
 use crate::reason::{Cause, Reason};
 
 /// Bounds one claim when very many jobs become due at the same instant; the next claim takes the next.
@@ -25,7 +25,7 @@ pub(super) const HEAD: &str = "SELECT paused, \
      (SELECT min(due) FROM jobs WHERE state = 'delayed') AS due, \
      (SELECT min(lease_until) FROM jobs WHERE state = 'leased') AS lease_end FROM queue";
 
-pub(super) const ABANDONED: &str = "SELECT id, uuid, starts, worker FROM jobs \
+pub(super) const ABANDONED: &str = "SELECT id, uuid, starts, worker, lease_until FROM jobs \
      WHERE state = 'leased' AND lease_until <= ? ORDER BY lease_until";
 
 pub(super) const PROMOTE: &str = "UPDATE jobs SET state = 'ready', due = NULL \
@@ -91,7 +91,7 @@ pub(super) async fn claim(
     Ok(claimed)
 }
 
-/// Jobs whose worker stopped renewing: ready again, or dead if that was their last start.
+/// Jobs whose worker stopped renewing: ready again, at once or after a rest, or dead if that was their last start.
 async fn reap(step: &mut Step, terms: Terms) -> Result<(), sqlx::Error> {
     let rows = sqlx::query(ABANDONED).bind(step.now).fetch_all(&mut step.conn).await?;
     for row in &rows {
@@ -103,10 +103,15 @@ async fn reap(step: &mut Step, terms: Terms) -> Result<(), sqlx::Error> {
         if i64::from(job.starts) >= terms.max_attempts {
             bury(step, job, &cause, Moved::default()).await?;
         } else {
+            let ended: Millis = row.try_get("lease_until")?;
+            let due = ended + rest(job.starts, &uuid(row)?).num_milliseconds();
+            let (state, due) = if due > step.now { ("delayed", Some(due)) } else { ("ready", None) };
             sqlx::query(
-                "UPDATE jobs SET state = 'ready', worker = NULL, fence = NULL, lease_until = NULL, cause = ? \
+                "UPDATE jobs SET state = ?, due = ?, worker = NULL, fence = NULL, lease_until = NULL, cause = ? \
                  WHERE id = ?",
             )
+            .bind(state)
+            .bind(due)
             .bind(to_json(&cause))
             .bind(job.id)
             .execute(&mut step.conn)
