@@ -66,6 +66,8 @@ enum What {
     Downloads(downloads::Arguments),
     /// Whole recoveries, beside what one would write instead and beside the least that could be done
     Recovery(recovery::Arguments),
+    /// Where a worker's processor time goes, by the stages of a meeting
+    Stages(recovery::stages::Arguments),
     /// Listing alone, of up to a million meetings
     Enumeration(enumeration::Arguments),
     /// Whether the measurements run: a few jobs, meetings and pages through the programs that are built beside this one
@@ -73,6 +75,14 @@ enum What {
     /// The bare loop of a measurement
     #[command(hide = true)]
     Floor { task: PathBuf },
+    /// A worker with a clock at its stages
+    #[command(hide = true)]
+    TimedWorker {
+        #[arg(long)]
+        config: PathBuf,
+        #[arg(long)]
+        report: PathBuf,
+    },
     /// Puts no-op jobs on a queue, for a profile of those who work on them
     #[command(hide = true)]
     Fill { url: String, jobs: usize },
@@ -99,6 +109,7 @@ async fn measure(what: What) -> Result<(), Fault> {
         What::Serve(plan) => serve::measure(&plan).await,
         What::Downloads(arguments) => downloads::measure(arguments),
         What::Recovery(arguments) => recovery::compare(arguments).await,
+        What::Stages(arguments) => recovery::stages::measure(arguments).await,
         What::Enumeration(arguments) => enumeration::measure(arguments).await,
         What::Smoke => {
             peer::compare(&Plan { repeat: 1, scale: 1 }, &[Peer::Recapture, Peer::Scripts]).await?;
@@ -106,6 +117,9 @@ async fn measure(what: What) -> Result<(), Fault> {
             enumeration::measure(enumeration::Arguments::smoke()).await
         }
         What::Floor { task } => tokio::task::spawn_blocking(move || recovery::floor(&task)).await?,
+        What::TimedWorker { config, report } => {
+            tokio::task::spawn_blocking(move || recovery::stages::work(config, &report)).await?
+        }
         What::Fill { url, jobs } => pool::enqueue(&url, jobs).await.map(drop),
         What::Work { peer: Peer::Bullmq, url, concurrency } => bullmq::work(&url, concurrency).await,
         What::Work { url, concurrency, .. } => pool::work(&url, concurrency).await,

@@ -16,16 +16,55 @@ const CONCURRENCY: usize = 128;
 /// Jobs of another run, for those who claim while the million is worked on.
 const OTHERS: u32 = 10_000_000;
 
+/// What was done with all jobs.
+struct Step {
+    what: &'static str,
+    took: Duration,
+    /// The longest script, in milliseconds.
+    longest: f64,
+    /// What was done at the same time, and how long that took.
+    beside: String,
+}
+
+/// Bytes of Redis.
+struct Memory {
+    empty: u64,
+    full: u64,
+    drained: u64,
+}
+
+/// Twice: after Redis has forked to rewrite its append-only file, whoever writes to a page first waits for its copy.
 #[allow(clippy::print_stdout, reason = "the table is the output")]
 pub(crate) async fn measure(jobs: u32) -> Result<(), Fault> {
-    let (mut server, count) = (Server::start().await?, usize::try_from(jobs)?);
-    let queue = jobs::open(&server.url()).await?;
+    let (steps, memory) = pass(Server::start().await?, jobs).await?;
+    let mut server = Server::start().await?;
+    server.rewrite_never().await?;
+    let (alone, _) = pass(server, jobs).await?;
+
+    let count = usize::try_from(jobs)?;
     println!("{}\n", machine::describe());
-    println!("| {jobs} jobs | took, s | jobs/s | longest script, ms | beside it, ms |");
-    println!("| --- | ---: | ---: | ---: | --- |");
-    let tell = async |what: &str, took: Duration, server: &mut Server, beside: String| {
-        let (slowest, seconds) = (server.slowest().await?, took.as_secs_f64());
-        println!("| {what} | {seconds:.1} | {:.0} | {slowest:.1} | {beside} |", rate(count, took));
+    println!(
+        "| {jobs} jobs | took, s | jobs/s | longest script, ms | if Redis rewrites no file, ms | beside it, ms |"
+    );
+    println!("| --- | ---: | ---: | ---: | ---: | --- |");
+    for (Step { what, took, longest, beside }, alone) in steps.iter().zip(alone) {
+        let (seconds, rate, alone) = (took.as_secs_f64(), rate(count, *took), alone.longest);
+        println!("| {what} | {seconds:.1} | {rate:.0} | {longest:.1} | {alone:.1} | {beside} |");
+    }
+    println!("\nRedis used {:.0} bytes a queued job,", per_job(memory.full - memory.empty, count));
+    println!(
+        "{:.1} MiB before the first and {:.1} MiB after the last.",
+        mib(memory.empty),
+        mib(memory.drained)
+    );
+    Ok(())
+}
+
+async fn pass(mut server: Server, jobs: u32) -> Result<(Vec<Step>, Memory), Fault> {
+    let (queue, count) = (jobs::open(&server.url()).await?, usize::try_from(jobs)?);
+    let mut steps = Vec::new();
+    let mut step = async |what, took, server: &mut Server, beside| {
+        steps.push(Step { what, took, longest: server.slowest().await?, beside });
         Ok::<(), Fault>(())
     };
 
@@ -33,10 +72,10 @@ pub(crate) async fn measure(jobs: u32) -> Result<(), Fault> {
     let run = new_run(&queue).await?;
     let took = fill(&queue, &run, jobs).await?;
     let full = server.memory().await?;
-    tell("enqueue, 500 a call", took, &mut server, String::new()).await?;
+    step("enqueue, 500 a call", took, &mut server, String::new()).await?;
 
     let (took, looks) = beside(look(&queue, &run), drain(&queue, count, FINISHED)).await?;
-    tell("drain with no-ops, 128 at once", took, &mut server, format!("depth and work_left: {looks}"))
+    step("drain with no-ops, 128 at once", took, &mut server, format!("depth and work_left: {looks}"))
         .await?;
     let drained = server.memory().await?;
 
@@ -45,20 +84,18 @@ pub(crate) async fn measure(jobs: u32) -> Result<(), Fault> {
     server.slowest().await?;
     let refused = Fate::Dead { cause: Cause::new(Reason::Gone, "refused by the benchmark") };
     let took = drain(&queue, count, refused).await?;
-    tell("give up, 128 at once", took, &mut server, String::new()).await?;
+    step("give up, 128 at once", took, &mut server, String::new()).await?;
 
     let others = new_run(&queue).await?;
     jobs::enqueue(&queue, &others, OTHERS..OTHERS + 200_000).await?;
     server.slowest().await?;
     let (took, claims) = beside(claim(&queue), timed(queue.retry(&run, None))).await?;
-    tell("`retry` of all", took, &mut server, format!("claims: {claims}")).await?;
+    step("`retry` of all", took, &mut server, format!("claims: {claims}")).await?;
 
     let (took, claims) = beside(claim(&queue), timed(queue.cancel(&run))).await?;
-    tell("`cancel` of all", took, &mut server, format!("claims: {claims}")).await?;
-
-    println!("\nRedis used {:.0} bytes a queued job,", per_job(full - empty, count));
-    println!("{:.1} MiB before the first and {:.1} MiB after the last.", mib(empty), mib(drained));
-    Ok(())
+    step("`cancel` of all", took, &mut server, format!("claims: {claims}")).await?;
+    server.stop().await?;
+    Ok((steps, Memory { empty, full, drained }))
 }
 
 const FINISHED: Fate = Fate::Finish { outcome: Outcome::Recovered };

@@ -13,6 +13,7 @@ pub(crate) mod processes;
 mod profile;
 mod rows;
 mod script;
+pub(crate) mod stages;
 pub(crate) mod usage;
 pub(crate) mod zoom;
 

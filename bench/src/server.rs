@@ -66,6 +66,13 @@ impl Server {
         self.port
     }
 
+    /// From now on it lets its append-only file grow, where it would fork to make a shorter one.
+    pub(crate) async fn rewrite_never(&mut self) -> Result<(), Fault> {
+        let mut set = cmd("CONFIG");
+        set.arg("SET").arg("auto-aof-rewrite-percentage").arg(0);
+        Ok(set.exec_async(&mut self.connection).await?)
+    }
+
     /// Runs a script of the keys `ready` and `jobs`.
     pub(crate) async fn run(&mut self, script: &str, argument: &str) -> Result<(), Fault> {
         let mut eval = cmd("EVAL");

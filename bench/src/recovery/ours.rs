@@ -45,8 +45,8 @@ pub(crate) async fn measure(
 
     let mut workers = Vec::new();
     for _ in 0..form.workers {
-        let mut command = programs.command("recapture-worker");
-        command.arg("--config").arg(&configuration).current_dir(place.path());
+        let mut command = programs.worker(&configuration)?;
+        command.current_dir(place.path());
         workers.push(Running::start(command, Output::Stderr, "working", 1).await?.0);
     }
     let began = Instant::now();

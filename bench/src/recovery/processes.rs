@@ -16,7 +16,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a program and waits until so many of its lines held the words; gives the last such line.
+    /// Starts a program and waits until its lines held the words so often; gives the last such line.
     pub(crate) async fn start(
         mut command: Command,
         from: Output,
@@ -74,10 +74,10 @@ where
         let Some(line) = lines.next_line().await? else {
             return Err(format!("it ended without saying '{words}', but: {before}").into());
         };
-        if line.contains(words) {
-            times -= 1;
-        } else {
-            writeln!(before, "{line}")?;
+        match line.matches(words).count() {
+            0 => writeln!(before, "{line}")?,
+            // Processes that share a pipe may say it on the same line.
+            said => times = times.saturating_sub(said),
         }
         if times == 0 {
             // Emptied, or the program would stop at a full pipe.
@@ -90,6 +90,8 @@ where
 /// The programs of this project, from a release build beside what cargo builds for this one.
 pub(crate) struct Programs {
     folder: PathBuf,
+    /// Where a worker writes what it spent at which stage; it is this program then.
+    report: Option<PathBuf>,
 }
 
 impl Programs {
@@ -97,11 +99,11 @@ impl Programs {
     pub(crate) async fn release(built: bool) -> Result<Self, Fault> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let programs = Self { folder: target.join("release") };
+        let programs = Self { folder: target.join("release"), report: None };
         if built {
             let beside = std::env::current_exe()?.parent().map(Path::to_owned).unwrap_or_default();
             let is_here = beside.join("recapture").exists();
-            return Ok(if is_here { Self { folder: beside } } else { programs });
+            return Ok(if is_here { Self { folder: beside, report: None } } else { programs });
         }
         let building = Command::new("cargo")
             .args(["build", "--release", "--locked", "--workspace", "--bins"])
@@ -110,6 +112,24 @@ impl Programs {
             .status()
             .await?;
         if building.success() { Ok(programs) } else { Err("what is measured could not be built".into()) }
+    }
+
+    /// With workers that write there what they spent at which stage.
+    pub(crate) fn timed(self, report: PathBuf) -> Self {
+        Self { report: Some(report), ..self }
+    }
+
+    pub(crate) fn worker(&self, configuration: &Path) -> Result<Command, Fault> {
+        let mut command = match &self.report {
+            None => self.command("recapture-worker"),
+            Some(report) => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("timed-worker").arg("--report").arg(report).env_clear();
+                command
+            }
+        };
+        command.arg("--config").arg(configuration);
+        Ok(command)
     }
 
     pub(crate) fn command(&self, name: &str) -> Command {
