@@ -156,8 +156,8 @@ pub async fn q5_jobs_that_are_abandoned_again_rest_for_less_than_a_second_each_f
             assert!(bench.claim(1).await.is_empty(), "nothing is to be done meanwhile");
             let resting = &bench.queue.jobs(&run, None, 9).await.expect("read")[0];
             assert_eq!(
-                (resting.state, resting.cause.as_ref().unwrap().reason),
-                (JobState::Delayed, Reason::WorkerDied)
+                (resting.state, resting.cause.as_ref().map(|cause| cause.reason)),
+                (JobState::Delayed, Some(Reason::WorkerDied))
             );
             assert_eq!(resting.due, Some(bench.now() + rest));
             assert_eq!(bench.queue.work_left(&run).await.expect("read").retrying, 1);
