@@ -115,7 +115,7 @@ async fn list(
     (unlimited, latency): (bool, u64),
 ) -> Result<Figures, Fault> {
     let zoom = Zoom::start(programs, &scenario(meetings, unlimited)).await?;
-    zoom.sort_by_completion(&a_week()).await?;
+    zoom.sort_by_completion(&first_week()).await?;
     zoom.wait_before_answers(latency).await?;
     let place = Place::new()?;
     let redis = if form == Form::Redis { Some(Server::start().await?) } else { None };
@@ -168,17 +168,17 @@ async fn run(mut command: Command) -> Result<(Value, f64), Fault> {
 
 /// Four weeks, four slices, long ago enough for all of it to be archived.
 fn period() -> [String; 2] {
-    let midnight = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
-    let text = |days| (midnight - chrono::Days::new(days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    [text(29), text(2)]
+    [days_ago(29), days_ago(2)]
 }
 
-/// The first slice of it: more is not listed at once.
-fn a_week() -> [String; 2] {
-    let [from, _] = period();
-    let to = chrono::DateTime::parse_from_rfc3339(&from).map(|from| from + chrono::Days::new(7));
-    let to = to.map_or_else(|_| from.clone(), |to| to.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
-    [from, to]
+/// The first slice of it: Zoom lists no more at once.
+fn first_week() -> [String; 2] {
+    [days_ago(29), days_ago(22)]
+}
+
+fn days_ago(days: u64) -> String {
+    let midnight = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    (midnight - chrono::Days::new(days)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 fn scenario(meetings: u32, unlimited: bool) -> Value {

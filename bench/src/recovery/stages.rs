@@ -74,9 +74,9 @@ pub(crate) async fn measure(arguments: Arguments) -> Result<(), Fault> {
         let within: u64 = spent.stages.iter().sum();
         row(
             "connections, queue, runtime: the network's threads outside of a meeting",
-            spent.network - within,
+            spent.network.saturating_sub(within),
         );
-        row("what is handed over to the disk's threads", spent.process - spent.network);
+        row("what is handed over to the disk's threads", spent.process.saturating_sub(spent.network));
         row("all", spent.process);
     }
     println!("\n{}", machine::describe());
